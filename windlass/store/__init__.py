@@ -1,0 +1,27 @@
+"""The store room: everything the engine remembers, and the only room that speaks to ClickHouse."""
+
+from windlass.store.claims import Attempt, Burnt, ClaimResult, Held, Lost
+from windlass.store.faults import QueryRejected, StatementRefused
+from windlass.store.read_only import Answer
+from windlass.store.sessions import Listed, Page
+from windlass.store.signals import Signal
+from windlass.store.store import Snapshot, Store, open_store
+from windlass.store.workers import Worker
+
+__all__ = [
+    "Answer",
+    "Attempt",
+    "Burnt",
+    "ClaimResult",
+    "Held",
+    "Listed",
+    "Lost",
+    "Page",
+    "QueryRejected",
+    "Signal",
+    "Snapshot",
+    "StatementRefused",
+    "Store",
+    "Worker",
+    "open_store",
+]
