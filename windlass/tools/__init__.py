@@ -1,0 +1,5 @@
+"""Tools: what a name stands for, which inputs it takes, and how it runs."""
+
+from windlass.tools.registry import Tool, ToolError, ToolInput, ToolRuns, find_tool, read_json_like
+
+__all__ = ["Tool", "ToolError", "ToolInput", "ToolRuns", "find_tool", "read_json_like"]
