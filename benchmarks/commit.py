@@ -24,7 +24,9 @@ _COLUMNS = "session_id, epoch, seq, kind, phase, visit, body, base_epoch, base_s
 
 def main() -> None:
     """Measure and print, with fsync and without."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=300, help="commits per layer (default 300)")
     parser.add_argument("--body-bytes", type=int, default=200, help="size of a row's payload (default 200)")
     parser.add_argument("--folder", default=None, help="where to put the store (default: a temporary folder)")
@@ -36,7 +38,9 @@ def main() -> None:
             with open_store(settings) as store:
                 opened_s = time.perf_counter() - began
                 times = measure(store, rounds=options.rounds, body_bytes=options.body_bytes)
-        show(times, title=f"fsync {'on' if fsync else 'off'} (a new store opened in {opened_s * 1000:.0f} ms)")
+        show(
+            times, title=f"fsync {'on' if fsync else 'off'} (a new store opened in {opened_s * 1000:.0f} ms)"
+        )
 
 
 def measure(store: Store, *, rounds: int, body_bytes: int) -> dict[str, list[float]]:
@@ -85,7 +89,8 @@ def show(times: dict[str, list[float]], *, title: str) -> None:
     for name, values in times.items():
         ordered = sorted(values)
         median, low, high = (ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.1, 0.9))
-        print(f"  {name:16} median {median:6.2f} ms   10-90 % {low:6.2f} to {high:6.2f}   {median / 1000 / first:4.2f}x")
+        spread = f"10-90 % {low:6.2f} to {high:6.2f}"
+        print(f"  {name:16} median {median:6.2f} ms   {spread}   {median / 1000 / first:4.2f}x")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from engine import running_worker
 from measure import machine, spread
 
 from windlass.config import load_settings
 from windlass.model import parse_cascade
-from windlass.store import open_store
-from windlass.worker import Footing, LocalWorker
+from windlass.records import Checkpoint, RowKind
 
 PHASES = 40
 
@@ -46,11 +46,7 @@ def one_setting(fsync: bool, rounds: int) -> None:
     """Measure both isolations on a fresh embedded store."""
     with tempfile.TemporaryDirectory() as root:
         settings = load_settings({"WINDLASS_ROOT": root, "WINDLASS_FSYNC": str(fsync).lower()})
-        with (
-            Footing(settings) as footing,
-            open_store(settings) as store,
-            LocalWorker(settings=settings, store=store, footing=footing) as worker,
-        ):
+        with running_worker(settings) as (store, worker):
             for isolation in ("child", "inline"):
                 cascade = parse_cascade(cascade_text(isolation), source="bench.yaml", folder=Path(root))
                 per_phase, first_to_last = [], []
@@ -64,17 +60,13 @@ def one_setting(fsync: bool, rounds: int) -> None:
                         first_to_last.append(float(report["duration_s"]) * 1000 / PHASES)
                 print(f"  {isolation:7} whole session / {PHASES}: {spread(first_to_last, 'ms')}")
                 print(f"  {'':7} of it the work itself:  {spread(per_phase, 'ms')}")
+            row = Checkpoint(session_id="bench", epoch=1, seq=1, kind=RowKind.PHASE, phase="p")
             bare = []
             for _ in range(200):
                 began = time.perf_counter()
-                store.database.insert(
-                    "checkpoints",
-                    [{"session_id": "bench", "epoch": 1, "seq": 0, "kind": "phase", "body": "{}"}],
-                    token=None,
-                    durable=True,
-                )
+                store.checkpoints.append(row).result()
                 bare.append((time.perf_counter() - began) * 1000)
-            print(f"  a bare durable row on this store: {spread(bare, 'ms')}")
+            print(f"  one durable row alone, for calibration: {spread(bare, 'ms')}")
 
 
 def main() -> int:

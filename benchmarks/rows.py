@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from engine import running_worker
 from measure import machine, spread
 
 CASCADE = """
@@ -60,8 +61,6 @@ def main() -> int:
     options = parser.parse_args()
     from windlass.config import load_settings
     from windlass.model import parse_cascade
-    from windlass.store import open_store
-    from windlass.worker import Footing, LocalWorker
 
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -69,11 +68,7 @@ def main() -> int:
         write_readings(path, options.rows)
         settings = load_settings({"WINDLASS_ROOT": str(Path(folder) / "root")})
         by_hand, cascade_s = [], []
-        with (
-            Footing(settings) as footing,
-            open_store(settings) as store,
-            LocalWorker(settings=settings, store=store, footing=footing) as worker,
-        ):
+        with running_worker(settings) as (_, worker):
             cascade = parse_cascade(CASCADE, source="million.yaml", folder=Path(folder))
             for n in range(options.rounds + 1):
                 database = Path(folder) / f"hand{n}.duckdb"

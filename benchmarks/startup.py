@@ -55,7 +55,7 @@ def main() -> int:
         print(f"opening and closing chDB alone:    {spread(alone, 's')}")
         worker = subprocess.Popen(
             [sys.executable, "-c", AT_REST],
-            env=environ,
+            env=environ | {"PYTHONPATH": str(Path(__file__).parent)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

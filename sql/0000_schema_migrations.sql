@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS {database}.schema_migrations {on_cluster}
     name     String COMMENT 'the file''s number, or the view''s name',
     state    LowCardinality(String) COMMENT 'begun or done',
     checksum String,
+    attempt  UInt32 COMMENT 'how often something of this name was done before',
     starter  String COMMENT 'who applied it',
     at       DateTime64(6, 'UTC') DEFAULT now64(6)
 )

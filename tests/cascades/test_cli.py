@@ -117,7 +117,9 @@ def events_until(process, name, phase=""):
 
 def test_a_failed_session_is_looked_at_mended_and_retried(place, windlass):
     mark = place / "mark"
-    failed = windlass("run", "flaky.yaml", "-i", f"mark={mark}", "-i", "city=007", "--tag", "blue", "--tag", "red")
+    failed = windlass(
+        "run", "flaky.yaml", "-i", f"mark={mark}", "-i", "city=007", "--tag", "blue", "--tag", "red"
+    )
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert "Error: phase breaks failed (python, line 3): ValueError: not mended yet" in failed.stderr
@@ -193,7 +195,7 @@ def test_sigterm_ends_with_its_own_code(place, started):
     assert process.returncode == 143
 
 
-def test_other_commands_reach_the_folder_while_a_run_holds_it(place, started, windlass, wait_until):
+def test_other_commands_reach_the_folder_while_a_run_holds_it(place, started, windlass):
     go = place / "go-2"
     running = started("run", "slow.yaml", "-i", f"go={go}", "-o", "jsonl")
     session_id = events_until(running, "phase.started", "waits")[0]["session_id"]
@@ -204,7 +206,9 @@ def test_other_commands_reach_the_folder_while_a_run_holds_it(place, started, wi
         line = follower.stdout.readline()
         assert line, follower.stderr.read()
         text += line
-    counted = windlass("sql", f"SELECT count() AS n FROM sessions WHERE session_id = '{session_id}'", "-o", "json")
+    counted = windlass(
+        "sql", f"SELECT count() AS n FROM sessions WHERE session_id = '{session_id}'", "-o", "json"
+    )
     assert (counted.returncode, json.loads(counted.stdout)) == (0, [{"n": 1}])
     taken = windlass("run", "--session", session_id)
     assert taken.returncode == 5
@@ -222,12 +226,17 @@ def test_other_commands_reach_the_folder_while_a_run_holds_it(place, started, wi
 def test_a_chosen_id_is_one_session_however_often_it_is_sent(place, windlass):
     (place / "go-3").touch()
     runs = [
-        windlass("run", "slow.yaml", "-i", f"go={place / 'go-3'}", "--session", "my-own-id", "-o", "json", "-q")
+        windlass(
+            "run", "slow.yaml", "-i", f"go={place / 'go-3'}", "--session", "my-own-id", "-o", "json", "-q"
+        )
         for _ in range(2)
     ]
     reports = [json.loads(run.stdout) for run in runs]
     assert [report["session_id"] for report in reports] == ["my-own-id", "my-own-id"]
     assert reports[0]["result"] == reports[1]["result"] == "waited"
+    other = windlass("run", "slow.yaml", "-i", "go=elsewhere", "--session", "my-own-id")
+    assert other.returncode == 2
+    assert "another input" in other.stderr
     rows = windlass("sql", "SELECT count() AS n FROM sessions WHERE session_id = 'my-own-id'", "-o", "jsonl")
     assert json.loads(rows.stdout) == {"n": 1}
 
@@ -235,7 +244,10 @@ def test_a_chosen_id_is_one_session_however_often_it_is_sent(place, windlass):
 def test_sql_reads_prints_and_refuses(windlass):
     query = "SELECT number AS n, if(n = 1, NULL, 'ü') AS word, [n] AS list, 0/0 AS nan FROM numbers(3)"
     table = windlass("sql", query, "--limit", "2").stdout
-    assert table == "n  word  list  nan\n-  ----  ----  ---\n0  ü     [0]   nan\n1  NULL  [1]   nan\n(… more rows)\n"
+    assert (
+        table
+        == "n  word  list  nan\n-  ----  ----  ---\n0  ü     [0]   nan\n1  NULL  [1]   nan\n(… more rows)\n"
+    )
     assert windlass("sql", "-", "-o", "csv", input=query).stdout == (
         "n,word,list,nan\n0,ü,[0],nan\n1,,[1],nan\n2,ü,[2],nan\n"
     )
@@ -256,6 +268,18 @@ def test_a_reader_that_leaves_early_is_no_error(started):
     process.stdout = None
     said = process.communicate(timeout=LIMIT_S)[1]
     assert (process.returncode, said) == (141, "")
+
+
+def test_a_session_goes_on_when_nobody_reads_its_events_any_more(place, started, windlass):
+    go = place / "go-4"
+    process = started("run", "slow.yaml", "-i", f"go={go}", "-o", "jsonl", "-q")
+    session_id = events_until(process, "phase.started", "waits")[0]["session_id"]
+    process.stdout.close()
+    process.stdout = None
+    go.touch()
+    said = process.communicate(timeout=LIMIT_S)[1]
+    assert (process.returncode, said) == (0, "")
+    assert json.loads(windlass("sessions", "show", session_id, "-o", "json").stdout)["result"] == "waited"
 
 
 def test_the_doctor_finds_this_installation_well(windlass):

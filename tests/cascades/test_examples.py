@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -71,6 +72,14 @@ def retry_and_recover(windlass: Windlass) -> None:
     }
 
 
+def access(windlass: Windlass) -> None:
+    report = windlass.run("access.yaml", folder=str(REPOSITORY / "cascades" / "seattle_weather"))
+    assert report["result"] == {"files": {"seattle-weather.csv": 1461}, "elsewhere": None}
+    refused = next(phase for phase in report["phases"] if phase["name"] == "elsewhere")
+    assert (refused["status"], refused["error"]["kind"]) == ("failed", "sql")
+    assert windlass.artifact(report, "files.csv") == "file,rows\nseattle-weather.csv,1461\n"
+
+
 def sub_cascade(windlass: Windlass) -> None:
     report = windlass.run("sub_cascade/sub_cascade.yaml", before=[1, 2, 3], after=[5, 7])
     assert report["result"]["mean"] == 4.0
@@ -103,6 +112,10 @@ def shell_pipeline(windlass: Windlass) -> None:
     for who, spent in minutes:
         counts[who] = counts.get(who, 0) + (spent >= 30)
     best = sorted(((-count, who) for who, count in counts.items() if count))[:3]
+    if shutil.which("node") is None:
+        failed = windlass.run("shell_pipeline.yaml", code=1)
+        assert "Node.js" in failed["error"]["message"], "js_data says what it needs"
+        return
     report = windlass.run("shell_pipeline.yaml")
     assert report["result"]["rows"] == [{"who": who, "visits": -count} for count, who in best]
     assert report["outputs"]["long_ones"]["row_count"] == sum(counts.values())
@@ -148,6 +161,7 @@ def seattle_weather(windlass: Windlass) -> None:
 
 
 CHECKS: dict[str, Callable[[Windlass], None]] = {
+    "access.yaml": access,
     "hello.yaml": hello,
     "http_fetch.yaml": http_fetch,
     "inputs.yaml": inputs,

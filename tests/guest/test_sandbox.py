@@ -154,7 +154,7 @@ def test_a_hundred_megabytes_of_output_are_forwarded_whole(spawn):
 
 def test_a_process_left_printing_does_not_hold_up_the_reply(spawn):
     def slow(stream, chunk):
-        time.sleep(0.002)  # so that the pipe is full again whenever it is read
+        time.sleep(0.01)  # so that the pipe is full again whenever it is read
 
     one = spawn()
     code = "import subprocess; subprocess.Popen(['yes']); result = 1"

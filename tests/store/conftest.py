@@ -37,7 +37,8 @@ class SharedEngine(Reach):
         return True
 
 
-@pytest.fixture(scope="session")
+# Per file: a process has one engine, and some files want it on a folder of their own.
+@pytest.fixture(scope="module")
 def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The store that holds this process's one engine and serves its endpoint."""
     root = tmp_path_factory.mktemp("store")
@@ -111,7 +112,9 @@ class Proxy:
                         proxy.inserts.append(body)
                         proxy.seen.notify_all()
                     proxy.gate.wait(30)
-                status, headers, data = proxy.forward(target, self.command, self.path, body, dict(self.headers))
+                status, headers, data = proxy.forward(
+                    target, self.command, self.path, body, dict(self.headers)
+                )
                 if is_insert and proxy.lose_replies > 0:
                     proxy.lose_replies -= 1
                     self.close_connection = True

@@ -37,7 +37,9 @@ def test_a_port_of_the_native_protocol_is_refused_with_the_http_port_named(port,
     assert other in caught.value.hint
 
 
-@pytest.mark.parametrize("url", ["chdb://relative/x", "clickhouse://h/d", "h:8123", "http:///d", "http://h:99999/d"])
+@pytest.mark.parametrize(
+    "url", ["chdb://relative/x", "clickhouse://h/d", "h:8123", "http:///d", "http://h:99999/d"]
+)
 def test_what_is_no_address_is_refused_with_a_hint(url):
     with pytest.raises(OperatorError):
         parse_address(url, database="w")

@@ -102,7 +102,9 @@ def test_a_burnt_token_is_told_and_the_next_epoch_can_be_claimed(store):
     # What a crash of the server between token and rows leaves: the token is known, and no row is there.
     store.claims.claim("s1", 1, "w1")
     store._database.command("TRUNCATE TABLE claims")
-    store._database.insert("claims", [{"session_id": "x", "epoch": 1, "worker_id": "w", "claim_id": "c"}], token="s2:1")
+    store._database.insert(
+        "claims", [{"session_id": "x", "epoch": 1, "worker_id": "w", "claim_id": "c"}], token="s2:1"
+    )
     assert store.claims.claim("s2", 1, "w1") == Burnt(1)
     assert store.claims.highest("s2") == 0
     assert isinstance(store.claims.claim("s2", 2, "w1"), Held)

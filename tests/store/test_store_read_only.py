@@ -17,7 +17,7 @@ OUTSIDE = [
     "SELECT * FROM file('/etc/passwd', 'LineAsString')",
     "SELECT file('/etc/passwd')",
     "SELECT `file`('/etc/passwd')",
-    'SELECT "fi\\x6ce"(\'/etc/passwd\')',
+    "SELECT \"fi\\x6ce\"('/etc/passwd')",
     "SELECT fIlE /* here */ ('/etc/passwd')",
     "SELECT * FROM '/etc/passwd'",
     "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",

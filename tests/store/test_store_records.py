@@ -120,11 +120,18 @@ def test_pages_of_sessions_are_newest_first_and_leave_none_out(store):
 
 
 def test_a_list_says_what_each_session_is_doing(store):
-    ends = {"done": ("end", {"status": "completed"}), "bad": ("end", {"status": "failed"}), "asleep": ("suspend", {})}
+    ends = {
+        "done": ("end", {"status": "completed"}),
+        "bad": ("end", {"status": "failed"}),
+        "asleep": ("suspend", {}),
+    }
     for session_id, (kind, body) in ends.items():
         store.sessions.submit(a_session(session_id)).result(10)
         store.checkpoints.append_many(
-            [Checkpoint(session_id, 1, 0, RowKind.TAKEOVER), Checkpoint(session_id, 1, 1, RowKind(kind), body=body)]
+            [
+                Checkpoint(session_id, 1, 0, RowKind.TAKEOVER),
+                Checkpoint(session_id, 1, 1, RowKind(kind), body=body),
+            ]
         ).result(10)
     store.sessions.submit(a_session("new")).result(10)
     store.sessions.submit(a_session("owned", worker_id="w")).result(10)

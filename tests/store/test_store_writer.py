@@ -39,7 +39,9 @@ def test_rows_gather_while_a_batch_is_in_flight(open_on, database_name, proxy):
     assert seqs(store) == list(range(101))
 
 
-def test_a_batch_whose_reply_was_lost_is_sent_again_as_the_same_bytes_and_read_once(open_on, database_name, proxy):
+def test_a_batch_whose_reply_was_lost_is_sent_again_as_the_same_bytes_and_read_once(
+    open_on, database_name, proxy
+):
     store = open_on("http", database_name, url=proxy.url)
     before = len(proxy.inserts)
     proxy.lose_replies = 2

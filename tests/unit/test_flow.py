@@ -103,7 +103,7 @@ def test_a_failure_goes_to_its_handler_or_on_or_nowhere() -> None:
   - {name: a, python: "result = 1", on_error: mend}
   - {name: b, python: "result = 1", on_error: continue}
   - {name: c, python: "result = 1"}
-  - {name: mend, python: "result = 1", handoffs: [b]}
+  - {name: mend, python: "result = 1"}
 """)
     assert flow.after_failed(cascade, cascade.phase("a")) == "mend"
     assert flow.after_failed(cascade, cascade.phase("b")) == "c"

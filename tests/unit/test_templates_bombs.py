@@ -70,7 +70,7 @@ BOMBS = [
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "{% macro m(n) %}{% if n %}{{ m(n-1) }}{{ m(n-1) }}{% endif %}{% endmacro %}{{ m(60) }}",
     "{% block a %}{{ self.a() }}{% endblock %}",
-    "{% for a in range(99999) recursive %}{% if loop.depth < 3 %}{{ loop(range(99999)) }}{% endif %}{% endfor %}",
+    "{% for a in range(99999) recursive %}{{ loop(range(99999)) if loop.depth < 3 }}{% endfor %}",
     doubling("'xxxx'", "ns.x ~ ns.x"),
     doubling("'xxxx'", "ns.x + ns.x"),
     doubling("[1]", "[ns.x, ns.x]", "{{ ns.x }}"),

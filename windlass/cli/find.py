@@ -87,5 +87,5 @@ def _near_files(path: Path) -> str:
     if not folder.is_dir():
         return f"there is no folder {folder} either"
     files = [file.name for file in folder.iterdir() if file.suffix in _SUFFIXES]
-    near = difflib.get_close_matches(path.name, files, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(str(folder / name) for name in near)}?" if near else ""
+    near = difflib.get_close_matches(path.name, files, n=1, cutoff=0.5)
+    return f"did you mean {folder / near[0]}?" if near else ""

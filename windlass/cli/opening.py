@@ -26,9 +26,7 @@ def read_settings() -> "Settings":
         settings = load_settings()
     except OperatorError as error:
         raise BadSetting(error.message, hint=error.hint) from error
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format="%(levelname)s %(name)s %(message)s"
-    )
+    _log_to_stderr(settings.log_level)
     return settings
 
 
@@ -59,3 +57,18 @@ def snapshot_of(store: "Store", session_id: str) -> "Snapshot":
             f"there is no session {session_id}", hint="windlass sessions list shows those that exist"
         )
     return snapshot
+
+
+def _log_to_stderr(level: str) -> None:
+    """What the engine itself says goes to stderr; what its libraries say, only at debug."""
+    form = "%(levelname)s %(name)s %(message)s"
+    if level == "debug":
+        logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format=form)
+        return
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(form))
+    own = logging.getLogger("windlass")
+    own.addHandler(handler)
+    own.setLevel(level.upper())
+    own.propagate = False

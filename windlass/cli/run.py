@@ -14,7 +14,7 @@ from windlass.cli.opening import read_settings
 from windlass.cli.progress import make_progress
 from windlass.cli.report import Events, print_report
 from windlass.cli.values import read_input
-from windlass.errors import Interrupted
+from windlass.errors import AuthorError, Interrupted
 from windlass.records import JsonObject, LogLine
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ def run(
             requested_by=_user(),
             tags=tags,
         )
+        if submitted.cascade_id != loaded.cascade_id or dict(submitted.input) != value:
+            raise AuthorError(
+                f"there is a session {session} already, of another cascade or with another input",
+                hint=f"to go on with it: windlass run --session {session}",
+            )
         return worker.run(submitted.session_id)
 
     return drive(settings, view, start)

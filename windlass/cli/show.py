@@ -192,7 +192,9 @@ def _fit(wanted: Sequence[int], width: int, *, whole: Sequence[bool]) -> list[in
     most = width if len(wanted) == 1 else max(_CELL_MAX, width // 2)
     widths = [asked if kept else min(asked, most) for asked, kept in zip(wanted, whole, strict=True)]
     while len(widths) > 1:
-        least = [asked if kept else min(asked, _COLUMN_MIN) for asked, kept in zip(widths, whole, strict=False)]
+        least = [
+            asked if kept else min(asked, _COLUMN_MIN) for asked, kept in zip(widths, whole, strict=False)
+        ]
         if sum(least) + len(_GAP) * (len(widths) - 1) <= width:
             break
         widths.pop()

@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 from windlass.errors import AuthorError
 from windlass.guest.values import to_json
 from windlass.records import Json
-from windlass.scratch import Scratch, quote_name
-from windlass.scratch.carry import framed, shown
+from windlass.scratch import Scratch, framed, quote_name, shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 from windlass.guest.failures import GuestFailure, sql_failure
 from windlass.guest.frames import preview, write_frame
 from windlass.records import Failure, Json
-from windlass.scratch import Scratch, ScratchError, Statement, split_statements
-from windlass.scratch.statements import redirect_copy
+from windlass.scratch import Scratch, ScratchError, Statement, redirect_copy, split_statements
 
 Params: TypeAlias = "Mapping[str, Json] | Sequence[Json] | None"
 

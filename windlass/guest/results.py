@@ -2,7 +2,7 @@
 
 | value | `python` | `python_data`, `js_data` |
 |---|---|---|
-| data frame (pandas, polars, Arrow, a DuckDB relation) | table `_<phase>`; {rows, columns, row_count, truncated} | the same |
+| data frame (pandas, polars, Arrow) | table `_<phase>`; {rows, columns, row_count, truncated} | the same |
 | list of objects | the list, and a table `_<phase>` | table; {rows, columns, row_count, truncated} |
 | object | itself | itself, a one-row table, and `_<phase>_<key>` for each list of objects in it |
 | anything else | itself | {result: value} |
@@ -57,7 +57,7 @@ def frame_output(scratch: Scratch, table: str, value: Any, dates: Iterable[str] 
 
 
 def shape_python(scratch: Scratch, table: str, value: Any) -> Json:
-    """The output of a `python` phase for a value that is no data frame; a list of objects makes a table too."""
+    """The output of a `python` phase for a value that is no data frame; objects make a table too."""
     output = to_json(value)
     if is_rows(value) and any(value):
         write_frame(scratch, table, rows_to_arrow(value))

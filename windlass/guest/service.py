@@ -1,7 +1,7 @@
 """What runs inside a session's child: authors' SQL, Python, shell and JavaScript over one scratch.
 
-    handle(method, params) ──> {"output", "route", "state", "saved", "files", "table"}   committed
-                           └─> {"failure": …}                                           rolled back, files removed
+    handle(method, params) ──> {"output", "route", "state", "saved", "files"}   committed
+                           └─> {"failure": …}                                  rolled back, files removed
 
 Every request may carry `changes` to the echo since the last one. A phase that touches no table opens no
 database: the transaction starts when the scratch is first used.
@@ -73,6 +73,7 @@ class Service:
         self._executor = Executor([str(self._bundle), *map(str, options.get("search", ()))])
         self._shell: shell.PersistentShell | None = None
         self._environ = dict(os.environ)
+        self._pid = os.getpid()
         os.chdir(self._bundle)
         sys.dont_write_bytecode = True  # the bundle is content-addressed: nothing may appear in it
         self._methods: dict[str, Callable[[JsonObject], Reply]] = {
@@ -100,12 +101,16 @@ class Service:
         try:
             with self._clean_surroundings():
                 reply = self._methods[method](params)
+                if os.getpid() != self._pid:
+                    os._exit(0)  # a fork that the author's code made; only its parent may commit
                 saved = self._finish(reply)
                 reply["files"] = [dataclasses.asdict(item) for item in self._artifacts.collect()]
             self._commit(*saved)
             reply["saved"] = [dataclasses.asdict(item) for item in saved[1]]
             return reply
         except BaseException as error:
+            if os.getpid() != self._pid:
+                os._exit(1)
             # A phase's execution: whatever an author's code raises ends here, SystemExit and Ctrl-C included.
             failure = self._failure(error, phase)
             self._undo()
@@ -290,7 +295,7 @@ class Service:
         return {"output": self._shape(ran.value, phase, is_data=True, dates=set()), "state": ran.state}
 
     def _table(self, params: JsonObject) -> Reply:
-        """params: {rows}, {path} of an Arrow file, or {value, dialect} of inline code: they become `_<phase>`."""
+        """params: {rows}, {path} of an Arrow file, or {value, dialect} of inline code; made `_<phase>`."""
         phase = params["phase"]
         scratch = self._begin(phase)
         if "path" in params:

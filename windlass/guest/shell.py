@@ -1,8 +1,8 @@
-"""Shell scripts: `bash -c`, whose exit code decides, as everywhere; whoever wants `set -euo pipefail`
-writes it.
+"""Shell scripts: `bash -c`, whose exit code decides, as everywhere.
 
-stdout goes to the log and is the phase's value: text without the newline at its end, or parsed as
-`output_format` says. A table given as input is CSV with a header on stdin.
+Whoever wants `set -euo pipefail` writes it as the script's first line. What the script prints goes to the
+log and is the phase's value: text without the newline at its end, or parsed as `output_format` says. A table
+given as input is CSV with a header on stdin.
 """
 
 import csv

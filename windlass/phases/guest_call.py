@@ -33,6 +33,11 @@ def shell_names(context: PhaseContext) -> dict[str, str]:
     }
 
 
+def is_list_of_objects(value: Json) -> bool:
+    """Is it what makes a table?"""
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
 def done(reply: GuestReply) -> Done:
     """The reply as the phase's outcome."""
     return Done(

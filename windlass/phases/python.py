@@ -9,5 +9,6 @@ def run_python(context: PhaseContext) -> Outcome:
     """Run the code; the output is the value it set as `result`."""
     phase = context.phase
     assert isinstance(phase, PythonPhase)
-    run = context.guest.python_inline if phase.isolation == "inline" else context.guest.python
-    return done(run(phase=phase.name, code=phase.python, names=code_names(context), timeout_s=context.left_s))
+    names = code_names(context)
+    runner = python_of(context)
+    return done(runner.python(phase=phase.name, code=phase.python, names=names, timeout_s=context.left_s))

@@ -6,8 +6,13 @@ from typing import assert_never
 from windlass.model import ToolPhase
 from windlass.phases.contract import Outcome, PhaseContext
 from windlass.phases.failure import PhaseError
-from windlass.phases.guest_call import code_names, done, python_of, shell_names
-from windlass.phases.http_answer import is_list_of_objects
+from windlass.phases.guest_call import (
+    code_names,
+    done,
+    is_list_of_objects,
+    python_of,
+    shell_names,
+)
 from windlass.records import Json
 from windlass.tools import Tool, ToolError, ToolRuns, find_tool, read_json_like
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from windlass.clock import boot_s
 from windlass.config import Settings
-from windlass.guest import Guest
+from windlass.guest import Guest, InlinePython
 from windlass.model import Cascade
 from windlass.phases import ChildSessions, Stop
 from windlass.records import Failure, Session
@@ -35,6 +35,7 @@ class SessionParts:
     journal: Journal
     keeper: Keeper
     guest: Guest
+    inline: InlinePython
     templates: Templates
     children: ChildSessions
     stop: Stop

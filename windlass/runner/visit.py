@@ -168,6 +168,7 @@ class Visit:
             echo=self._position.echo,
             templates=parts.templates,
             guest=parts.guest,
+            inline=parts.inline,
             folder=parts.folder,
             search=parts.search,
             settings=parts.settings,

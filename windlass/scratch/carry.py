@@ -150,6 +150,9 @@ def _carried_leaf(expression: str, kind: Any) -> str | None:
 def _restored_leaf(expression: str, kind: Any) -> str | None:
     if kind.id in _AS_TEXT or kind.id == "enum":
         return f"CAST({expression} AS {kind})"
+    if kind.id == "array":
+        # Parquet has only lists, and a list inside a struct doesn't become an array by itself.
+        return f"CAST({_rebuild_list(expression, kind, _restored_leaf, depth=0)} AS {kind})"
     if kind.id != "union":
         return None
     cases = "".join(

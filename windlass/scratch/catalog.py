@@ -24,9 +24,11 @@ FROM duckdb_tables() WHERE NOT internal
 _CATALOG = (
     _TABLES
     + """
-UNION ALL SELECT 'view', view_name, view_oid, sql, temporary, database_name FROM duckdb_views() WHERE NOT
-internal UNION ALL SELECT 'type', type_name, type_oid, '', false, database_name FROM duckdb_types() WHERE
-NOT internal ORDER BY oid
+UNION ALL SELECT 'view', view_name, view_oid, sql, temporary, database_name
+FROM duckdb_views() WHERE NOT internal
+UNION ALL SELECT 'type', type_name, type_oid, '', false, database_name
+FROM duckdb_types() WHERE NOT internal
+ORDER BY oid
 """
 )
 

@@ -17,9 +17,12 @@ Failure: an error inside a phase leaves the transaction to `rollback`, and what 
 restored again when it is next needed. A process that dies loses the file, and nothing else.
 """
 
+import os
 import re
+import shutil
+import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +62,7 @@ class _Phase:
     tables: dict[str, int] = field(default_factory=dict)
     macros: dict[str, Entry] = field(default_factory=dict)
     restored: dict[Key, SavedObject] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
     changes_catalog: bool = False
 
 
@@ -89,7 +93,6 @@ class Scratch:
         self._known: dict[Key, Entry] = {}
         self._pending: dict[Key, SavedObject] = {}
         self._phase: _Phase | None = None
-        self._files = 0
 
     @property
     def connection(self) -> "duckdb.DuckDBPyConnection":
@@ -137,7 +140,7 @@ class Scratch:
         low = text.lower()
         takes_all = _REACHES_ALL.search(text) is not None
         for key in list(self._pending):
-            if key in self._pending and (takes_all or key[1] in low):
+            if key in self._pending and (takes_all or _occurs(key, low)):
                 self._restore(key)
 
     def check(self, statement: Statement) -> None:
@@ -207,8 +210,10 @@ class Scratch:
         """
         saved = []
         for entry in made.entries:
-            self._files += 1
-            saved.append(snapshot.save(self.connection, entry, into / f"{self._files:06d}.parquet"))
+            # A name of its own: an earlier child of this session may have left files that are still needed.
+            file = into / f"{uuid.uuid4().hex}.parquet"
+            self._running().files.append(file)
+            saved.append(snapshot.save(self.connection, entry, file))
         return saved
 
     def write_csv(self, table: str, file: Path) -> Path:
@@ -234,6 +239,8 @@ class Scratch:
         for key in self._phase.restored:
             self._known.pop(key, None)
         self._pending = {**self._phase.restored, **self._pending}
+        for file in self._phase.files:
+            file.unlink(missing_ok=True)
         self._phase = None
         try:
             self.connection.execute("ROLLBACK")
@@ -271,16 +278,30 @@ class Scratch:
         # What its own text names comes first: a view's tables, a macro's macros.
         low = item.ddl.lower()
         for other in list(self._pending):
-            if other in self._pending and other != key and other[1] in low:
+            if other in self._pending and other != key and _occurs(other, low):
                 self._restore(other)
         phase = self._running()
-        entry = snapshot.restore(self.connection, item)
+        entry = self._restore_near(item)
         if entry.kind == "table":
             entry = read_tables(
                 self.connection, catalog=CATALOG, owner=entry.owner, names={key[1]: entry.rows}
             )[0]
         self._known[key] = entry
         phase.restored[key] = item
+
+    def _restore_near(self, item: SavedObject) -> Entry:
+        """Restore from a place that DuckDB may read: the worker keeps fetched files where it likes."""
+        if not item.path or Path(item.path).is_relative_to(self.folder):
+            return snapshot.restore(self.connection, item)
+        near = self.folder / f"restore-{uuid.uuid4().hex}.parquet"
+        try:
+            os.link(item.path, near)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(item.path, near)
+        try:
+            return snapshot.restore(self.connection, replace(item, path=str(near)))
+        finally:
+            near.unlink()
 
     def _open(self) -> "duckdb.DuckDBPyConnection":
         import duckdb
@@ -318,6 +339,11 @@ class Scratch:
 
 def _key_of(item: SavedObject) -> Key:
     return item.kind, item.name.lower()
+
+
+def _occurs(key: Key, low: str) -> bool:
+    """Is the name in the text, as it is or as a quoted identifier has it? Too often is harmless."""
+    return key[1] in low or key[1].replace('"', '""') in low
 
 
 def _text(value: str) -> str:

@@ -67,9 +67,9 @@ def restore(connection: Any, item: SavedObject) -> Entry:
         columns = _columns(connection, item.name, ddl)
         names = ", ".join(quote_name(column) for column, _ in columns)
         values = ", ".join(restored(f"c{i}", kind) for i, (_, kind) in enumerate(columns))
-        connection.execute(
-            f"INSERT INTO {quote_name(item.name)} ({names}) SELECT {values} FROM read_parquet({_text(item.path)})"
-        ).fetchall()
+        source = f"read_parquet({_text(item.path)})"
+        insert = f"INSERT INTO {quote_name(item.name)} ({names}) SELECT {values} FROM {source}"
+        connection.execute(insert).fetchall()
     return Entry(name=item.name, kind=item.kind, ddl=ddl, oid=-1, owner=owner, rows=item.rows)
 
 

@@ -1,16 +1,16 @@
 """One HTTP request of ClickHouse's protocol: read it, run it, answer it."""
 
-import gzip
 import json
 import re
 import uuid
-import zlib
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from windlass.store.endpoint_body import BadRequest, decompress, form_fields
+from windlass.store.endpoint_files import through_file
 from windlass.store.endpoint_handles import Busy, EngineError
 
 # The largest request: eight times the writer's largest batch.
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(
                 HTTPStatus.SERVICE_UNAVAILABLE, b"The endpoint is busy or closing.\n", {"Retry-After": "1"}
             )
-        except _BadRequest as error:
+        except BadRequest as error:
             self.close_connection = True
             self._answer(error.status, (str(error) + "\n").encode(), {})
 
@@ -136,14 +136,17 @@ class Handler(BaseHTTPRequestHandler):
         if reads:
             answer["X-ClickHouse-Format"] = form
         with self.server.handles.handle(params.get("database", ""), settings) as handle:
-            if form.lower() in _STREAMED and _STREAMS.match(statement):
+            # Who asks to wait gets an answer or an error; others get blocks, and maybe an error after them.
+            waits = params.get("wait_end_of_query", "0") not in ("", "0")
+            if not waits and form.lower() in _STREAMED and _STREAMS.match(statement):
                 chunks = handle.stream(statement, form, bound)
                 first, second = next(chunks, b""), next(chunks, None)
                 if second is not None:
                     self._answer_in_chunks(first, second, chunks, answer)
                     return
             else:
-                first = handle.run(statement, form, bound)
+                with through_file(statement) as runnable:
+                    first = handle.run(runnable, form, bound)
         answer["X-ClickHouse-Summary"] = json.dumps({"read_rows": "0", "written_rows": "0"})
         self._answer(HTTPStatus.OK, first, answer)
 
@@ -155,20 +158,20 @@ class Handler(BaseHTTPRequestHandler):
         )
         kind = self.headers.get("Content-Type", "")
         if kind.startswith("multipart/form-data"):
-            params.update(_form(kind, raw))
+            params.update(form_fields(kind, raw))
             return b""
-        return _decompress(raw, self.headers.get("Content-Encoding", ""))
+        return decompress(raw, self.headers.get("Content-Encoding", ""))
 
     def _sized(self) -> bytes:
         size = int(self.headers.get("Content-Length") or 0)
         if not 0 <= size <= BODY_BYTES_MAX:
-            raise _BadRequest(
+            raise BadRequest(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {BODY_BYTES_MAX} bytes"
             )
         body = self.rfile.read(size)
         if len(body) < size:
             # The client went away in the middle: half a statement must never run.
-            raise _BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early")
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early")
         return body
 
     def _chunked(self) -> bytes:
@@ -178,15 +181,15 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 size = int(self.rfile.readline(64).split(b";")[0], 16)
             except ValueError:
-                raise _BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early") from None
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early") from None
             total += size
             if total > BODY_BYTES_MAX or size < 0:
-                raise _BadRequest(
+                raise BadRequest(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {BODY_BYTES_MAX} bytes"
                 )
             piece = self.rfile.read(size)
             if len(piece) < size or self.rfile.readline(8) != b"\r\n":
-                raise _BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early")
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early")
             if size == 0:
                 return b"".join(pieces)
             pieces.append(piece)
@@ -212,11 +215,14 @@ class Handler(BaseHTTPRequestHandler):
     ) -> None:
         """A large answer as it comes.
 
-        Failure: an error in the middle cuts the connection, so that nobody takes half an answer for all.
+        Failure: an error in the middle is written after the blocks between marks that stand in a header,
+        as ClickHouse does, and the connection is cut; clients must not take half an answer for all.
         """
+        tag = uuid.uuid4().hex[:16]
         self.send_response(HTTPStatus.OK)
         for name, value in headers.items():
             self.send_header(name, value)
+        self.send_header("X-ClickHouse-Exception-Tag", tag)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
@@ -224,56 +230,14 @@ class Handler(BaseHTTPRequestHandler):
             self._chunk(second)
             for piece in rest:
                 self._chunk(piece)
-            self.wfile.write(b"0\r\n\r\n")
-            self.wfile.flush()
-        except EngineError:
+        except EngineError as error:
             self.close_connection = True
+            text = str(error)
+            mark = f"__exception__\r\n{tag}\r\n{text}\n{len(text.encode()) + 1} {tag}\r\n__exception__\r\n"
+            self._chunk(mark.encode())
+        self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
 
     def _chunk(self, piece: bytes) -> None:
         if piece:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-
-
-class _BadRequest(Exception):
-    """The request itself, not its statement, is wrong."""
-
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def _decompress(body: bytes, encoding: str) -> bytes:
-    try:
-        match encoding.lower():
-            case "" | "identity":
-                return body
-            case "gzip":
-                return gzip.decompress(body)
-            case "deflate":
-                return zlib.decompress(body)
-            case "lz4":
-                import lz4.frame  # type: ignore[import-not-found,unused-ignore]
-
-                return bytes(lz4.frame.decompress(body))
-            case "zstd":
-                import zstandard  # type: ignore[import-not-found,unused-ignore]
-
-                return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(body))
-    except (ValueError, OSError, EOFError, RuntimeError, ImportError, zlib.error) as error:
-        raise _BadRequest(HTTPStatus.BAD_REQUEST, f"the body is no {encoding}: {error}") from None
-    raise _BadRequest(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"bodies in {encoding!r} are not understood")
-
-
-def _form(kind: str, body: bytes) -> dict[str, str]:
-    """The plain fields of a form: how clients send statements with long parameters."""
-    from email.parser import BytesParser
-    from email.policy import HTTP
-
-    message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
-    fields = {}
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        payload = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(payload, bytes):
-            fields[name] = payload.decode("utf-8", errors="surrogateescape")
-    return fields

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import windlass
 from windlass.errors import OperatorError
@@ -115,29 +116,29 @@ class Migrator:
         self._check(done)
         applied = []
         for file in self._files[1:] + self._views:
-            if done.get((file.kind, file.name)) != file.checksum:
-                self._apply(file)
+            checksum, times = done.get((file.kind, file.name), ("", 0))
+            if checksum != file.checksum and self._apply(file, attempt=times):
                 applied.append(f"{file.kind} {file.name}")
         self._verify()
         return applied
 
-    def _applied(self) -> dict[tuple[str, str], str] | None:
-        """Checksum by (kind, name) of what is done; None when there is no database or no table yet."""
+    def _applied(self) -> dict[tuple[str, str], tuple[str, int]] | None:
+        """(newest checksum, times) by (kind, name) of what is done; None before there is a table."""
         try:
             rows = self._database.query(self._sql["applied"])
         except StatementRefused as error:
             if error.code in (UNKNOWN_DATABASE, UNKNOWN_TABLE):
                 return None
             raise
-        return {(row["kind"], row["name"]): row["checksum"] for row in rows}
+        return {(row["kind"], row["name"]): (row["checksum"], row["times"]) for row in rows}
 
     def _bootstrap(self) -> None:
         self._database.create(cluster=self._wanted.cluster)
         self._run(self._files[0])
 
-    def _check(self, done: Mapping[tuple[str, str], str]) -> None:
+    def _check(self, done: Mapping[tuple[str, str], tuple[str, int]]) -> None:
         known = {file.name: file for file in self._files}
-        for (kind, name), checksum in done.items():
+        for (kind, name), (checksum, _) in done.items():
             if kind != "ddl":
                 continue
             if name not in known:
@@ -152,21 +153,25 @@ class Migrator:
                     hint="undo the change, and put what you want into a new file with the next number",
                 )
 
-    def _apply(self, file: SqlFile) -> None:
-        if self._is_ours(file) or not self._is_done_by_another(file):
-            self._run(file)
-            self._database.insert("schema_migrations", [self._row(file, state="done", starter="")])
+    def _apply(self, file: SqlFile, *, attempt: int) -> bool:
+        """Apply a file that nobody else applies; True when it was us."""
+        if not self._is_ours(file, attempt=attempt) and self._is_done_by_another(file):
+            return False
+        self._run(file)
+        self._database.insert("schema_migrations", [self._row(file, state="done", attempt=attempt)])
+        return True
 
-    def _is_ours(self, file: SqlFile) -> bool:
+    def _is_ours(self, file: SqlFile, *, attempt: int) -> bool:
         """Claim the file by compare-and-set; True when we are the one who applies it."""
         starter = uuid.uuid4().hex
         self._database.insert(
             "schema_migrations",
-            [self._row(file, state="begun", starter=starter)],
-            token=f"migration:{file.kind}:{file.name}:{file.checksum}",
+            [self._row(file, state="begun", attempt=attempt, starter=starter)],
+            token=f"migration:{file.kind}:{file.name}:{attempt}:{file.checksum}",
         )
         rows = self._database.query(
-            self._sql["begun"], {"kind": file.kind, "name": file.name, "checksum": file.checksum}
+            self._sql["begun"],
+            {"kind": file.kind, "name": file.name, "checksum": file.checksum, "attempt": attempt},
         )
         # Acknowledged and nobody there is a token that a crash burnt: then all who see that apply the file.
         return not rows or bool(rows[0]["starter"] == starter)
@@ -174,7 +179,8 @@ class Migrator:
     def _is_done_by_another(self, file: SqlFile) -> bool:
         deadline = time.monotonic() + _WAIT_S_MAX
         while time.monotonic() < deadline:
-            if (self._applied() or {}).get((file.kind, file.name)) == file.checksum:
+            checksum, _ = (self._applied() or {}).get((file.kind, file.name), ("", 0))
+            if checksum == file.checksum:
                 return True
             time.sleep(_LOOK_S)
         return False
@@ -202,12 +208,13 @@ class Migrator:
             if piece.strip()
         ]
 
-    def _row(self, file: SqlFile, *, state: str, starter: str) -> dict[str, str]:
+    def _row(self, file: SqlFile, *, state: str, attempt: int, starter: str = "") -> dict[str, Any]:
         return {
             "kind": file.kind,
             "name": file.name,
             "state": state,
             "checksum": file.checksum,
+            "attempt": attempt,
             "starter": starter,
         }
 

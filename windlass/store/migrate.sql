@@ -1,6 +1,6 @@
 -- name: applied
 -- What is done, with the newest checksum of each: the one query of a start with nothing to do.
-SELECT kind, name, argMax(checksum, at) AS checksum
+SELECT kind, name, argMax(checksum, at) AS checksum, count() AS times
 FROM schema_migrations
 WHERE state = 'done'
 GROUP BY kind, name
@@ -9,7 +9,8 @@ GROUP BY kind, name
 -- Who claimed a file first.
 SELECT starter
 FROM schema_migrations
-WHERE kind = {kind:String} AND name = {name:String} AND checksum = {checksum:String} AND state = 'begun'
+WHERE kind = {kind:String} AND name = {name:String} AND checksum = {checksum:String}
+    AND attempt = {attempt:UInt32} AND state = 'begun'
 ORDER BY _block_number
 LIMIT 1
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _BEGINS = re.compile(r"\(*\s*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXISTS|EXPLAIN)\b", re.IGNORECASE)
+_BEGINS_LIKE_A_TABLE = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 # What readonly = 1 lets through in the embedded engine (tried): the function file(), INTO OUTFILE, python().
 _REACHES_OUT = re.compile(
     r"\bINTO\s+OUTFILE\b|\b(file|python|url|executable|remote|s3|hdfs|catboostEvaluate)\s*\(", re.IGNORECASE
@@ -68,6 +69,11 @@ def read_only(database: Database, sql: str, *, limit_rows: int, limit_s: float) 
         # Last: after it nothing can be set any more, so this client serves this one query.
         client.set_client_setting("readonly", "1")
         result = client.query(statement)
+        names, types = list(result.column_names), [kind.name for kind in result.column_types]
+        if not names and _BEGINS_LIKE_A_TABLE.match(statement):
+            # The embedded engine gives nothing at all, no names either, for no rows.
+            described = client.query(f"DESCRIBE TABLE ({statement}\n)").result_rows
+            names, types = [row[0] for row in described], [row[1] for row in described]
     except Exception as error:  # The client's own error types are many; each is explained.
         disconnect(client)
         if getattr(error, "code", 0) == TIMEOUT_EXCEEDED:
@@ -78,8 +84,8 @@ def read_only(database: Database, sql: str, *, limit_rows: int, limit_s: float) 
         raise _rejected(explain(error, where=target.safe)) from error
     rows = result.result_rows[:limit_rows] if limit_rows else result.result_rows
     return Answer(
-        columns=result.column_names,
-        types=[kind.name for kind in result.column_types],
+        columns=names,
+        types=types,
         rows=_closing(client, [tuple(row) for row in rows]),
         _client=client,
     )

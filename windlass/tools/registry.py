@@ -130,19 +130,6 @@ def find_tool(name: str) -> Tool:
     raise ToolError(f"there is no tool {name!r}", hint=_suggest(name, _BUILT_IN))
 
 
-def read_json_like(text: str) -> Json:
-    """What a text that looks like a JSON object or list says; the text itself if it is none."""
-    stripped = text.strip()
-    if not (stripped.startswith("{") and stripped.endswith("}")) and not (
-        stripped.startswith("[") and stripped.endswith("]")
-    ):
-        return text
-    try:
-        return json.loads(stripped)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _read_text(text: str) -> Json:
     """A value out of a text, for an input that is no text: JSON of any type."""
     try:

@@ -72,7 +72,7 @@ class LocalWorker:
             worker_id=self.worker_id,
             watch=watch,
             stop=self.stop,
-            run_child=self._run_child,
+            run_session=self._run_sub_session,
         )
 
     def __enter__(self) -> Self:
@@ -236,7 +236,7 @@ class LocalWorker:
         self._entries[bundle.hash] = entry
         return entry
 
-    def _run_child(self, cascade: Cascade, session: Session) -> tuple[Position, int]:
+    def _run_sub_session(self, cascade: Cascade, session: Session) -> Position:
         """Run a sub-cascade's session (made if it is new) to its end."""
         self.submit(
             cascade,
@@ -244,10 +244,10 @@ class LocalWorker:
             session_id=session.session_id,
             grants=session.grants,
             requested_by=session.requested_by,
+            tags=session.tags,
             parent=(session.parent_session_id, session.parent_phase, session.depth),
         )
-        _, position, epoch = self._run(session.session_id)
-        return position, epoch
+        return self._run(session.session_id)[1]
 
 
 def _base(history: History, *, restart_at: str) -> tuple[tuple[int, int] | None, str]:

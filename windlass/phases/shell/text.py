@@ -6,7 +6,6 @@ a variable is not parsed again. Quoting that fits the place is a convenience on 
 small reader of quotes; where it is wrong, a value may be split into words, but it is never run.
 """
 
-import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from enum import Enum
 
 from windlass.records import Json
 from windlass.templates import TemplateError, Templates
+from windlass.tools import as_text
 
 # Linux takes 128 KiB in one variable, name included, and about 2 MiB for all of them.
 _VALUE_BYTES_MAX = 120 * 1024
@@ -44,7 +44,7 @@ def render_shell(templates: Templates, script: str, names: Mapping[str, Json]) -
     values: dict[str, str] = {}
 
     def place(value: Json) -> str:
-        text = as_shell_text(value)
+        text = as_text(value)
         if text.startswith(mark) and text.endswith(";"):
             return text
         name = f"WINDLASS_VALUE_{len(values) + 1}"
@@ -55,13 +55,6 @@ def render_shell(templates: Templates, script: str, names: Mapping[str, Json]) -
     if sum(map(len, values.values())) > _VALUES_BYTES_MAX:
         raise TemplateError(f"the values in the script are larger than {_VALUES_BYTES_MAX // 1024} KiB")
     return _quoted(text, mark), values
-
-
-def as_shell_text(value: Json) -> str:
-    """A value as a variable: text as it is, null as "", everything else as JSON."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _checked(text: str) -> str:

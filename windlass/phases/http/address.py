@@ -1,6 +1,6 @@
 """Where a request may go: which addresses a URL's host has, and whether they are allowed.
 
-A name is resolved once, here. `windlass.phases.http_connection` connects to exactly the addresses
+A name is resolved once, here. `windlass.phases.http.connection` connects to exactly the addresses
 that were found and allowed, so that a name server that answers differently the second time, or a URL
 that two parsers read differently, changes nothing.
 """

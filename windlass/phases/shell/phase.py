@@ -1,7 +1,7 @@
 """`shell`: a Bash script in the session's child.
 
 The script is a template, but its values reach the shell as variables (see
-`windlass.phases.shell_text`): write `grep {{ input.word }} notes.txt`, without quotes of your own,
+`windlass.phases.shell.text`): write `grep {{ input.word }} notes.txt`, without quotes of your own,
 and no input can run a command. Comments of templates are `{## … ##}` here, because `${#name}` is
 shell. `env` is rendered too.
 """
@@ -9,7 +9,8 @@ shell. `env` is rendered too.
 from windlass.model import ShellPhase
 from windlass.phases.contract import Outcome, PhaseContext
 from windlass.phases.guest_call import done, shell_names
-from windlass.phases.shell_text import as_shell_text, render_shell
+from windlass.phases.shell.text import render_shell
+from windlass.tools import as_text
 
 
 def run_shell(context: PhaseContext) -> Outcome:
@@ -17,7 +18,7 @@ def run_shell(context: PhaseContext) -> Outcome:
     phase = context.phase
     assert isinstance(phase, ShellPhase)
     script, values = render_shell(context.templates, phase.shell, context.names)
-    env = {name: as_shell_text(context.render(value)) for name, value in phase.env.items()}
+    env = {name: as_text(context.render(value)) for name, value in phase.env.items()}
     return done(
         context.guest.shell(
             phase=phase.name,

@@ -131,11 +131,6 @@ def read_answer(
     )
 
 
-def is_list_of_objects(value: Json) -> bool:
-    """Is it what makes a table?"""
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
-
-
 def _encoding(response: "requests.Response") -> str:
     """The character set, only where the server says one; `requests` would guess Latin-1."""
     return (response.encoding or "") if "charset" in response.headers.get("content-type", "").lower() else ""

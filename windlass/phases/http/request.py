@@ -1,4 +1,4 @@
-"""`http`: one request and its answer.
+"""One request and its answer.
 
 The answer is `{status, headers, json}` or `{status, headers, text}`; headers' names are in lower case.
 A list of objects is also the table `_<phase>`. Any status but the expected ones is a failure.
@@ -18,10 +18,11 @@ from windlass.clock import boot_s
 from windlass.model import HttpPhase, HttpRequest
 from windlass.phases.contract import Done, Outcome, PhaseContext
 from windlass.phases.failure import PhaseError
-from windlass.phases.http_address import Resolve, allowed_addresses, resolve_host
-from windlass.phases.http_answer import Answer, is_list_of_objects, read_answer
-from windlass.phases.http_connection import Cutter, pinned_adapter
-from windlass.phases.shell_text import as_shell_text
+from windlass.phases.guest_call import is_list_of_objects
+from windlass.phases.http.address import Resolve, allowed_addresses, resolve_host
+from windlass.phases.http.answer import Answer, read_answer
+from windlass.phases.http.connection import Cutter, pinned_adapter
+from windlass.tools import as_text
 
 if TYPE_CHECKING:
     import requests
@@ -83,14 +84,14 @@ def _rendered(context: PhaseContext, http: HttpRequest) -> _Request:
         body = _json_bytes(context.render(http.json_body))
         headers["Content-Type"] = "application/json"
     elif http.body is not None:
-        body = as_shell_text(context.render(http.body)).encode()
+        body = as_text(context.render(http.body)).encode()
         headers["Content-Type"] = "text/plain; charset=utf-8"
-    own = {name: as_shell_text(context.render(value)) for name, value in http.headers.items()}
+    own = {name: as_text(context.render(value)) for name, value in http.headers.items()}
     taken = {name.lower() for name in own}
     params = {name: _param(value) for name, value in context.render(http.params).items() if value is not None}
     return _Request(
         method=http.method,
-        url=as_shell_text(context.render(http.url)).strip(),
+        url=as_text(context.render(http.url)).strip(),
         headers={**{name: each for name, each in headers.items() if name.lower() not in taken}, **own}
         | _authorization(context, http),
         params=params,
@@ -265,5 +266,5 @@ def _json_bytes(value: Any) -> bytes:
 
 def _param(value: Any) -> Any:
     if isinstance(value, list):
-        return [as_shell_text(each) for each in value]
-    return as_shell_text(value)
+        return [as_text(each) for each in value]
+    return as_text(value)
