@@ -141,17 +141,22 @@ def quick(windlass: Windlass) -> None:
 
 def resume_demo(windlass: Windlass) -> None:
     session_id = killed_in_phase(windlass, "three")
-    before = windlass.sql(
-        f"SELECT phase FROM checkpoints WHERE session_id = '{session_id}' AND kind = 'phase' ORDER BY seq"
-    )
-    assert [row["phase"] for row in before] == ["one", "two"]
+    # On a slow machine `three` may just have ended when the kill came; `four` takes a second more.
+    done = {
+        row["phase"]: int(row["process"])
+        for row in windlass.sql(
+            "SELECT phase, JSONExtractInt(body, 'output', 'process') AS process FROM checkpoints "
+            f"WHERE session_id = '{session_id}' AND kind = 'phase' AND phase != 'one'"
+        )
+    }
+    assert "two" in done and "four" not in done
     report = json.loads(windlass("run", "--session", session_id, "-o", "json"))
-    assert report["status"] == "completed"
-    assert report["epoch"] == 2
+    assert (report["status"], report["epoch"]) == ("completed", 2)
     assert ran(report) == ["one", "two", "three", "four", "told"]
-    assert report["result"] == {"processes": 2, "sum_of_squares": 55}, (
-        "`two` ran in the process that was killed"
-    )
+    processes = {phase: report["outputs"][phase]["process"] for phase in ("two", "three", "four")}
+    assert processes.items() >= done.items(), "what was done before the kill was not done again"
+    assert processes["four"] not in done.values()
+    assert report["result"] == {"processes": 2, "sum_of_squares": 55}
 
 
 def seattle_weather(windlass: Windlass) -> None:

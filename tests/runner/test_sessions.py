@@ -212,7 +212,8 @@ def test_a_sub_cascade_is_a_session_of_its_own_whose_result_comes_back(
     run: Run, tmp_path: Path, engine: Any
 ) -> None:
     (tmp_path / "inner.yaml").write_text(
-        "cascade_id: inner\ninputs_schema: {n: a number}\nphases:\n  - {name: twice, python: \"result = input['n'] * 2\"}\n"
+        "cascade_id: inner\ninputs_schema: {n: a number}\n"
+        "phases:\n  - {name: twice, python: \"result = input['n'] * 2\"}\n"
     )
     report = run("""
 cascade_id: outer

@@ -74,7 +74,7 @@ def cli() -> None:
     windlass run seattle_weather         run a cascade (a file, or the name of an example)
     windlass sessions list               what ran
     windlass logs SESSION                what happened in it
-    windlass sql "SHOW TABLES"           everything it keeps, in ClickHouse's SQL
+    windlass sql "SELECT * FROM phases"  everything it did, in ClickHouse's SQL
     """
 
 

@@ -20,7 +20,7 @@ _ROWS_SHOWN = 100
 _QUERY_S_MAX = 300.0
 _ADVICE = """\b
 windlass sql "SHOW TABLES"
-windlass sql "SELECT event, phase, message FROM unified_logs ORDER BY at DESC" --limit 20
+windlass sql "SELECT phase, status, duration_s, error FROM phases ORDER BY at DESC" --limit 20
 windlass sql -o csv - < report.sql > report.csv"""
 
 
@@ -69,7 +69,7 @@ def _in_short(message: str) -> str:
 def _print(answer: "Answer", output: str, shown: int) -> None:
     columns = list(answer.columns)
     if output == "table":
-        print_table(columns, answer.rows, rows_max=shown)
+        print_table(columns, answer.rows, rows_max=shown, whole=["session_id"])  # people copy ids
     elif output == "csv":
         _print_csv(columns, answer.rows)
     elif output == "jsonl":

@@ -95,27 +95,8 @@ class PartsMaker:
         incoming = folder / "incoming"
         shutil.rmtree(folder, ignore_errors=True)
         position = self.position(session, cascade, adoption.rows)
-        ledger = Ledger(
-            checkpoints=self._store.checkpoints,
-            session_id=session.session_id,
-            epoch=adoption.epoch,
-            worker_id=self._worker_id,
-            ack_limit_s=ACK_LIMIT_S,
-            check=self._stop.check,
-        )
-        ledger.take_over(base=adoption.base, reason=adoption.reason)
-        journal = Journal(
-            session_id=session.session_id,
-            cascade_id=session.cascade_id,
-            epoch=adoption.epoch,
-            worker_id=self._worker_id,
-            sinks=self._sinks,
-        )
-        journal.event(
-            "session.resumed" if adoption.epoch > 1 else "session.started",
-            status="running",
-            data={"input": dict(session.input), "reason": adoption.reason},
-        )
+        ledger = self._ledger(session, adoption)
+        journal = self._journal(session, adoption)
         keeper = Keeper(
             artifacts=self._store.artifacts,
             incoming=incoming,
@@ -156,3 +137,32 @@ class PartsMaker:
             yield parts, position
         finally:
             guest.close()
+
+    def _ledger(self, session: Session, adoption: Adoption) -> Ledger:
+        """The epoch's ledger; its takeover row stands."""
+        ledger = Ledger(
+            checkpoints=self._store.checkpoints,
+            session_id=session.session_id,
+            epoch=adoption.epoch,
+            worker_id=self._worker_id,
+            ack_limit_s=ACK_LIMIT_S,
+            check=self._stop.check,
+        )
+        ledger.take_over(base=adoption.base, reason=adoption.reason)
+        return ledger
+
+    def _journal(self, session: Session, adoption: Adoption) -> Journal:
+        """The epoch's log, which begins by saying why."""
+        journal = Journal(
+            session_id=session.session_id,
+            cascade_id=session.cascade_id,
+            epoch=adoption.epoch,
+            worker_id=self._worker_id,
+            sinks=self._sinks,
+        )
+        journal.event(
+            "session.resumed" if adoption.epoch > 1 else "session.started",
+            status="running",
+            data={"input": dict(session.input), "reason": adoption.reason},
+        )
+        return journal
