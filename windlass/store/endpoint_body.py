@@ -17,6 +17,11 @@ class BadRequest(Exception):
 
 
 def decompress(body: bytes, encoding: str) -> bytes:
+    """The body as it was before the client compressed it.
+
+    Raises:
+        BadRequest: it is not compressed that way, or in a way not known here.
+    """
     try:
         match encoding.lower():
             case "" | "identity":
