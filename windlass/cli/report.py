@@ -104,4 +104,5 @@ def _say_next(report: JsonObject, home: Path) -> None:
     if report["status"] in ("failed", "cancelled"):
         click.echo(f"  windlass run --session {session_id}    goes on from there once it is mended", err=True)
     click.echo(f"  windlass logs {session_id}    what happened", err=True)
-    click.echo(f"  windlass sql \"SELECT * FROM unified_logs WHERE session_id = '{session_id}'\"", err=True)
+    query = f"SELECT phase, status, duration_s FROM phases WHERE session_id = '{session_id}'"
+    click.echo(f'  windlass sql "{query}"', err=True)

@@ -95,13 +95,13 @@ def _print_page(page: "Page") -> None:
             item.session_id,
             item.cascade_id,
             str(item.status),
-            item.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            item.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
             item.phase,
         )
         for item in page.items
     ]
     columns = ["session_id", "cascade_id", "status", "created_at", "last_phase"]
-    print_table(columns, rows, rows_max=len(rows), whole=["session_id", "created_at"])
+    print_table(columns, rows, rows_max=len(rows), whole=["session_id"])
     if page.next_cursor:
         click.echo("(there are more; --limit shows them)", err=True)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
+from windlass.errors import AuthorError
 from windlass.records import JsonObject, SavedFile, SavedObject
 
 # A file up to this size rides in the checkpoint row (as base64). Measured: an artifact of its own
@@ -35,13 +36,18 @@ class Artifacts(Protocol):
 class Keeper:
     """Stores and fetches what phases leave, for one session.
 
+    What a child says of its files is checked: a child runs authors' code, and a path outside the
+    session's folder would have the worker publish any file of the machine.
+
     Args:
+        folder: the session's own folder; what it leaves must be below it.
         incoming: folder for fetched scratch files.
         gallery: folder where the session's artifacts can be looked at on this machine.
     """
 
-    def __init__(self, *, artifacts: Artifacts, incoming: Path, gallery: Path) -> None:
+    def __init__(self, *, artifacts: Artifacts, folder: Path, incoming: Path, gallery: Path) -> None:
         self._artifacts = artifacts
+        self._folder = folder
         self._incoming = incoming
         self._gallery = gallery
 
@@ -57,31 +63,43 @@ class Keeper:
         """Scratch objects with their files on this machine again, in the order they were made."""
         return [self._fetch_object(item) for item in stored]
 
-    def fetch_files(self, stored: Iterable[JsonObject]) -> None:
-        """Put copies of stored artifacts where people look, if they are not there yet."""
+    def fetch_files(self, stored: Iterable[JsonObject], *, into: Path) -> None:
+        """Put copies of stored artifacts where people look, and below `into` for the phases to come."""
         for item in stored:
-            target = self._gallery / str(item["name"])
-            if not target.exists():
+            shown, given = (place / str(item["name"]) for place in (self._gallery, into))
+            for target in (shown, given):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._artifacts.get(str(item["sha256"]), into=target)
+            if not shown.exists():
+                self._artifacts.get(str(item["sha256"]), into=shown)
+            shutil.copyfile(shown, given)
 
     def _store_object(self, item: SavedObject) -> JsonObject:
         stored = asdict(replace(item, path=""))
         if not item.path:
             return stored
-        path = Path(item.path)
-        if item.bytes <= INLINE_BYTES_MAX:
+        path = self._own(item.path)
+        if path.stat().st_size <= INLINE_BYTES_MAX:
             stored["inline"] = base64.b64encode(path.read_bytes()).decode("ascii")
         else:
             stored["sha256"] = self._artifacts.put(path)
         return stored
 
     def _store_file(self, item: SavedFile) -> JsonObject:
-        sha256 = self._artifacts.put(Path(item.path))
-        target = self._gallery / item.name
+        path = self._own(item.path)
+        target = (self._gallery / item.name).resolve()
+        if not target.is_relative_to(self._gallery.resolve()):
+            raise AuthorError(f"an artifact's name leads out of its folder: {item.name}")
+        sha256 = self._artifacts.put(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(item.path, target)
+        shutil.copyfile(path, target)
         return asdict(replace(item, path="", sha256=sha256))
+
+    def _own(self, path: str) -> Path:
+        """`path`, if it is a file of the session's own."""
+        own = Path(path).resolve()
+        if not own.is_relative_to(self._folder.resolve()):
+            raise AuthorError(f"a file that a phase left is not in its session's folder: {path}")
+        return own
 
     def _fetch_object(self, item: JsonObject) -> SavedObject:
         plain = {name: value for name, value in item.items() if name != "inline"}

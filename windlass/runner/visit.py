@@ -12,6 +12,7 @@ The row of a visit holds its outcome and what comes next (see `windlass.runner.l
 
 from typing import Any
 
+from windlass.errors import AuthorError
 from windlass.phases import Done, Failed, Outcome, PhaseContext, run_phase
 from windlass.records import Failure, Json, RowKind
 from windlass.runner import flow
@@ -116,18 +117,21 @@ class Visit:
         if isinstance(outcome, Failed):
             return self._failed_row(outcome.failure)
         try:
-            following = self._following(outcome)
+            return _row(
+                "done",
+                output=outcome.output,
+                route=outcome.route,
+                state=dict(outcome.state),
+                next=self._following(outcome),
+                scratch=self._parts.keeper.store_objects(outcome.saved),
+                files=self._parts.keeper.store_files(outcome.files),
+            )
+        except TemplateError:
+            raise
         except flow.RouteError as error:
             return self._failed_row(self._failure("routing", error.message, hint=error.hint))
-        return _row(
-            "done",
-            output=outcome.output,
-            route=outcome.route,
-            state=dict(outcome.state),
-            next=following,
-            scratch=self._parts.keeper.store_objects(outcome.saved),
-            files=self._parts.keeper.store_files(outcome.files),
-        )
+        except AuthorError as error:
+            return self._failed_row(self._failure("files", error.message, hint=error.hint))
 
     def _following(self, outcome: Done) -> str | None:
         names: dict[str, Json] = dict(self._context(attempt=1).names)

@@ -72,14 +72,15 @@ class GuestMaker:
             guest=guest,
             echo=position.echo,
             folder=self._incoming,
-            artifacts=self._artifacts,
+            artifacts=self.artifacts,
             log=journal.printed,
             log_bytes_max=self._settings.log_kb * 1024,
             output_bytes_max=self._output_bytes_max,
         )
 
     @property
-    def _artifacts(self) -> Path:
+    def artifacts(self) -> Path:
+        """Where its phases leave files, and find those of earlier ones."""
         return self._folder / "artifacts"
 
     @property
@@ -105,7 +106,7 @@ class GuestMaker:
             "folder": str(own),
             "bundle": str(self.bundle),
             "search": [str(path) for path in self._search],
-            "artifacts": str(self._artifacts),
+            "artifacts": str(self.artifacts),
             "readable": [str(self._incoming), *self._session.grants, *self._rendered(access.read), *allowed],
             "writable": self._rendered(access.write),
             "memory_bytes": self._limits.memory_bytes,

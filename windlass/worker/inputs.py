@@ -35,7 +35,11 @@ def checked_input(cascade: Cascade, given: Mapping[str, Json]) -> dict[str, Json
     value.update(given)
     validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
-    lines = [_explain(error.message, list(error.absolute_path)) for error in errors]
+    lines = [
+        _explain(error.message, list(error.absolute_path))
+        for error in errors
+        if error.validator != "additionalProperties" or error.absolute_path  # told below, with a suggestion
+    ]
     if properties and (schema.get("additionalProperties") is False or cascade.inputs_are_shorthand):
         lines += [_unknown(name, properties) for name in value if name not in properties]
     if lines:

@@ -29,12 +29,16 @@ from windlass.phases import Stop
 from windlass.protocol import History, read_history
 from windlass.records import Json, LogLine, Session
 from windlass.runner import Position, SessionRunner, base_before, base_for_retry, session_report
-from windlass.store import Held, Snapshot, Store
+from windlass.store import Held, Lost, Snapshot, Store
 from windlass.worker.footing import Footing
 from windlass.worker.ids import new_session_id
 from windlass.worker.inputs import checked_input
 from windlass.worker.lock import forget, is_proven_dead
 from windlass.worker.parts import Adoption, PartsMaker
+
+
+# A burnt epoch is what a crash of the store leaves; several in a row mean that something else is wrong.
+BURNT_MAX = 10
 
 
 class Busy(OperatorError):
@@ -199,10 +203,13 @@ class LocalWorker:
         return Adoption(epoch=adoption.epoch, base=base, rows=rows, reason=reason, claimed=True)
 
     def _claim(self, session_id: str, epoch: int) -> Held:
-        held = self._store.claims.claim(session_id, epoch, self.worker_id)
-        if not isinstance(held, Held):
-            raise Busy(f"session {session_id} was claimed by another worker at the same moment")
-        return held
+        for candidate in range(epoch, epoch + BURNT_MAX):
+            result = self._store.claims.claim(session_id, candidate, self.worker_id)
+            if isinstance(result, Held):
+                return result
+            if isinstance(result, Lost):
+                break
+        raise Busy(f"session {session_id} was claimed by another worker at the same moment")
 
     def _make_sure_of_death(self, snapshot: Snapshot, highest: int) -> None:
         """Prove that the owner of the highest epoch is dead and record it, or refuse."""

@@ -99,6 +99,7 @@ class PartsMaker:
         journal = self._journal(session, adoption)
         keeper = Keeper(
             artifacts=self._store.artifacts,
+            folder=folder,
             incoming=incoming,
             gallery=self._settings.home / "artifacts" / session.session_id,
         )
@@ -111,6 +112,7 @@ class PartsMaker:
             incoming=incoming,
             search=cascade.search,
         )
+        keeper.fetch_files(position.files.values(), into=maker.artifacts)
         guest = maker.guest(position=position, keeper=keeper, journal=journal, stop=self._stop)
         parts = SessionParts(
             session=session,
