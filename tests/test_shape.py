@@ -26,8 +26,17 @@ SAYS_NOTHING = {"utils", "util", "common", "helpers", "base", "misc"}
 
 # Where everything may be caught: a loop's tick, a phase's execution, an HTTP handler; and how often.
 CATCHES_ALL: dict[str, int] = {
+    "windlass/cli/exits.py": 1,  # the last stop of a bug, which becomes an exit code and a few lines
+    "windlass/guest/inline.py": 1,  # a phase's execution, in the worker
+    "windlass/guest/service.py": 1,  # a phase's execution, in the session's child
+    "windlass/phases/run.py": 1,  # a phase's execution: our own bug ends one phase, not the worker
     "windlass/sandbox/service.py": 3,  # the author's code runs here, in a child that must not return
     "windlass/sandbox/zygote.py": 1,  # a forked copy must not go on as a second zygote
+    # Below, every kind of error that a client or the engine has is translated into one of ours.
+    "windlass/store/connect.py": 1,
+    "windlass/store/database.py": 1,
+    "windlass/store/endpoint_handles.py": 2,
+    "windlass/store/read_only.py": 1,
 }
 
 # What costs the command line its quick start when it is imported before it is needed.

@@ -56,4 +56,13 @@ class Interrupted(WindlassError):
 
 
 class Cancelled(WindlassError):
-    """The session was cancelled; it ends here."""
+    """The session was cancelled; it ends here.
+
+    Args:
+        message: who cancelled it.
+        signal_id: the signal that asked for it, "" for none.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", signal_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.signal_id = signal_id

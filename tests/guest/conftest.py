@@ -1,9 +1,11 @@
-"""A zygote for each file of tests of the sandbox, and children that end with their test."""
+"""A zygote for each file of the sandbox's tests, children that end with their test, and a guest's service."""
 
 import os
+import sys
 
 import pytest
 
+from tests.guest.guest_support import Session
 from tests.guest.sandbox_support import SERVICE
 from windlass.sandbox import (
     ChildLimits,
@@ -38,3 +40,25 @@ def spawn(zygote, tmp_path):
     yield spawn
     for one in children:
         one.kill()
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "weather.csv").write_text("day,rain\n2012-01-01,1.5\n2012-01-02,0\n2012-01-03,\n")
+    (folder / "beside.py").write_text("def add(a, b=2):\n    return {'sum': a + b, '_route': 'next'}\n")
+    here, path, environ = os.getcwd(), list(sys.path), dict(os.environ)
+    yield folder
+    os.chdir(here)
+    sys.path[:] = path
+    sys.dont_write_bytecode = False
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+@pytest.fixture
+def session(tmp_path, bundle):
+    made = Session(tmp_path / "session", bundle=bundle)
+    yield made
+    made.service.close()

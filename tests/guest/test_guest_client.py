@@ -89,7 +89,7 @@ def test_printed_lines_go_to_the_log_and_what_is_too_much_is_counted(worker):
     assert sum(len(text) for level, text in worker.lines if level == "info") == LOG_BYTES_MAX
     assert worker.lines[-1] == (
         "warning",
-        f"… {50_000 - LOG_BYTES_MAX:,} more bytes were printed and not kept",
+        f"… {50_001 - LOG_BYTES_MAX:,} more bytes were printed and not kept",
     )
 
 

@@ -55,12 +55,12 @@ def check(files: tuple[str, ...], output: str) -> int:
 
 @click.command(short_help="Print the JSON Schema of cascade files.")
 def schema() -> None:
-    r"""Print the JSON Schema of cascade files, for completion in editors.
+    """Print the JSON Schema of cascade files, for completion in editors.
 
     \b
     windlass schema > cascade.schema.json
     and at the top of a cascade:  # yaml-language-server: $schema=cascade.schema.json
-    """
+    """  # noqa: D301  # click reads \b as: keep these lines as they are
     from windlass.model import cascade_schema
 
     click.echo(json.dumps(cascade_schema(), indent=2))

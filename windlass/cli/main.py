@@ -68,14 +68,14 @@ class _ReaderLeft(Exception):  # no error: `windlass sql … | head` ends this w
 @click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="windlass", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Run declarative workflows ("cascades"), and query everything they did with SQL.
+    """Run declarative workflows ("cascades"), and query everything they did with SQL.
 
     \b
     windlass run seattle_weather         run a cascade (a file, or the name of an example)
     windlass sessions list               what ran
     windlass logs SESSION                what happened in it
     windlass sql "SELECT * FROM phases"  everything it did, in ClickHouse's SQL
-    """
+    """  # noqa: D301  # click reads \b as: keep these lines as they are
 
 
 def main() -> NoReturn:

@@ -64,7 +64,8 @@ def print_value(value: Json) -> None:
     if isinstance(value, dict) and {"rows", "columns", "row_count"} <= value.keys():
         names = [_column_name(column) for column in value["columns"]]
         rows = [[row.get(name) for name in names] if isinstance(row, dict) else row for row in value["rows"]]
-        print_table(names, rows, rows_max=_ROWS_SHOWN, total=int(value["row_count"]))
+        if names:  # statements that return nothing have no columns: there is nothing to show
+            print_table(names, rows, rows_max=_ROWS_SHOWN, total=int(value["row_count"]))
     elif isinstance(value, str):
         click.echo(printable(value, keep=_TEXT_KEPT).rstrip("\n"))
     elif value is not None:

@@ -60,7 +60,7 @@ def run(
     tags: tuple[str, ...],
     quiet: bool,
 ) -> int:
-    r"""Run a cascade and print its result.
+    """Run a cascade and print its result.
 
     FILE is a YAML or JSON file. NAME is the cascade_id or file name of a cascade in
     WINDLASS_ROOT/cascades or of a shipped example. Without either, --session ID goes on where that
@@ -77,7 +77,7 @@ def run(
     -o table          the result for people
     -o json           one object: session_id, status, outputs, result, error, …
     -o jsonl          every event as it happens, a line each, and that object last
-    """
+    """  # noqa: D301  # click reads \b as: keep these lines as they are
     settings = read_settings()
     view = View(output=output, quiet=quiet)
     if cascade is None:

@@ -1,6 +1,7 @@
 """`windlass sessions`: which there are, how one stands, and running one again."""
 
 from dataclasses import asdict
+from getpass import getuser
 from typing import TYPE_CHECKING
 
 import click
@@ -87,6 +88,20 @@ def resume_from(session_id: str, phase: str, output: str, quiet: bool) -> int:
     """Run a session again from a phase that it ran before; everything after that is forgotten."""
     view = View(output=output, quiet=quiet)
     return drive(read_settings(), view, lambda worker: worker.run(session_id, restart_at=phase))
+
+
+@sessions.command("cancel", short_help="End a session that is not over.")
+@click.argument("session_id", metavar="SESSION")
+@click.option("-o", "--output", type=_FORMATS, default="table", help="As for windlass run.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no hints on stderr.")
+def cancel(session_id: str, output: str, quiet: bool) -> int:
+    """End a session that is not over: what runs is stopped within a second, wherever it runs.
+
+    windlass run --session goes on with it after all, from the phase that was stopped.
+    """
+    view = View(output=output, quiet=quiet)
+    drive(read_settings(), view, lambda worker: worker.cancel(session_id, requested_by=getuser()))
+    return 0
 
 
 def _print_page(page: "Page") -> None:

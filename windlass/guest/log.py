@@ -28,10 +28,10 @@ class OutputLog:
             return
         *lines, rest = (self._parts.pop(stream, b"") + chunk).split(b"\n")
         for line in lines:
-            self._write(stream, line)
+            self._write(stream, line, end_bytes=1)
         if len(rest) > LINE_BYTES_MAX:
             whole = len(rest) - len(rest) % LINE_BYTES_MAX
-            self._write(stream, rest[:whole])
+            self._write(stream, rest[:whole], end_bytes=0)
             rest = rest[whole:]
         if rest:
             self._parts[stream] = rest
@@ -39,16 +39,17 @@ class OutputLog:
     def finish(self) -> None:
         """The end of the output: a last line without a newline, and what was not kept."""
         for stream, rest in self._parts.items():
-            self._write(stream, rest)
+            self._write(stream, rest, end_bytes=0)
         self._parts.clear()
         if self._dropped:
             self._log("warning", f"… {self._dropped:,} more bytes were printed and not kept")
             self._dropped = 0
 
-    def _write(self, stream: str, line: bytes) -> None:
+    def _write(self, stream: str, line: bytes, *, end_bytes: int) -> None:
+        """Hand on a line; `end_bytes` is 1 where a newline ended it, so that chunks make no difference."""
         kept = line[: max(self._left, 0)]
-        self._dropped += len(line) - len(kept)
-        self._left -= len(kept) + 1
+        self._left -= len(line) + end_bytes
+        self._dropped += min(len(line) + end_bytes, max(0, -self._left))
         for start in range(0, len(kept), LINE_BYTES_MAX) or ([0] if not line else []):
             text = kept[start : start + LINE_BYTES_MAX].decode(errors="replace")
             self._log(_LEVELS.get(stream, "info"), text.removesuffix("\r"))

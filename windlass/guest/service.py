@@ -76,6 +76,7 @@ class Service:
         self._pid = os.getpid()
         os.chdir(self._bundle)
         sys.dont_write_bytecode = True  # the bundle is content-addressed: nothing may appear in it
+        _reseed()
         self._methods: dict[str, Callable[[JsonObject], Reply]] = {
             "sql": self._sql, "python": self._python, "shell": self._run_shell, "js": self._js,
             "table": self._table, "export": self._export,
@@ -109,9 +110,9 @@ class Service:
             reply["saved"] = [dataclasses.asdict(item) for item in saved[1]]
             return reply
         except BaseException as error:
+            # A phase's execution: whatever an author's code raises ends here, SystemExit and Ctrl-C included.
             if os.getpid() != self._pid:
                 os._exit(1)
-            # A phase's execution: whatever an author's code raises ends here, SystemExit and Ctrl-C included.
             failure = self._failure(error, phase)
             self._undo()
             if failure.kind == "memory":
@@ -320,6 +321,16 @@ class Service:
         with pa.OSFile(params["path"], "wb") as sink, pa.ipc.new_file(sink, arrow.schema) as writer:
             writer.write_table(arrow)
         return {"output": sorted(dates)}
+
+
+def _reseed() -> None:
+    """Give this child random numbers of its own: a fork inherits numpy's state and would repeat them.
+
+    Python's own `random` sees to that by itself, and numpy where it is imported only later.
+    """
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
 
 
 def environ_of(session_id: str, idempotency_key: str) -> Mapping[str, str]:

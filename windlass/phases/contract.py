@@ -5,7 +5,8 @@ checkpoint and knows no store; the runner commits what it returns.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -52,18 +53,40 @@ Outcome: TypeAlias = Done | Failed
 class Stop:
     """Says to running work that it must end: a cancel, or a process that is asked to leave.
 
-    Set from any thread, read by the session's own. The first reason stays.
+    Set from any thread, read by the session's own. The first reason stays. What stops a worker or a
+    parent stops all below it, and not the other way round.
     """
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self._reason: Cancelled | Interrupted | None = None
+        self._below: list[Stop] = []
+        self._lock = threading.Lock()
 
     def set(self, reason: Cancelled | Interrupted) -> None:
         """Ask for the end; `reason` is what the work will raise."""
-        if self._reason is None:
-            self._reason = reason
+        with self._lock:
+            if self._reason is None:
+                self._reason = reason
+            below = list(self._below)
         self.event.set()
+        for stop in below:
+            stop.set(reason)
+
+    @contextmanager
+    def below(self) -> Iterator["Stop"]:
+        """A stop of its own for one session; it is set when this one is."""
+        stop = Stop()
+        with self._lock:
+            self._below.append(stop)
+            reason = self._reason
+        if reason is not None:
+            stop.set(reason)
+        try:
+            yield stop
+        finally:
+            with self._lock:
+                self._below.remove(stop)
 
     def check(self) -> None:
         """Raise the reason if the end was asked for.

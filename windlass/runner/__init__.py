@@ -5,7 +5,7 @@ from windlass.runner.journal import Journal
 from windlass.runner.keeper import Keeper
 from windlass.runner.ledger import Ledger
 from windlass.runner.parts import SessionParts, TimeBudget
-from windlass.runner.replay import Position, base_before, base_for_retry, replay
+from windlass.runner.replay import Position, base_before, base_for_retry, handled_signals, replay
 from windlass.runner.report import report_history, session_report, status_of
 from windlass.runner.session import SessionRunner
 
@@ -20,6 +20,7 @@ __all__ = [
     "base_before",
     "base_for_retry",
     "first_phase",
+    "handled_signals",
     "replay",
     "report_history",
     "session_report",

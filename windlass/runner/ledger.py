@@ -2,12 +2,12 @@
 
 What the body of a row says, by kind:
 
-    takeover  {reason}                                   base_epoch and base_seq are columns
+    takeover  {reason, handled: [signal ids]}            base_epoch and base_seq are columns
     phase     {status: done|skipped|failed, output, route, state, next, error, fails_session,
                scratch: [stored objects], files: [stored files], attempts, started_at, duration_s}
     attempt   {attempt, error}
     release   {reason}
-    end       {status, error, duration_s}
+    end       {status, error, duration_s, handled: [signal ids]}
 
 Invariants:
 
@@ -20,7 +20,7 @@ rows. The ledger then refuses to go on (`StoreUnavailable`); whoever resumes rea
 """
 
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from windlass.clock import boot_s
@@ -65,21 +65,27 @@ class Ledger:
         self._seq = 0
         self._unacknowledged: list[concurrent.futures.Future[None]] = []
 
-    def take_over(self, *, base: tuple[int, int], reason: str) -> None:
-        """Write the takeover row and wait until it stands; nothing of the epoch precedes it."""
+    def take_over(self, *, base: tuple[int, int], reason: str, handled: Sequence[str] = ()) -> None:
+        """Write the takeover row and wait until it stands; nothing of the epoch precedes it.
+
+        Args:
+            base: (epoch, seq) of the last row that is kept, (0, 0) for none.
+            reason: why this owner took over, for people.
+            handled: signals that earlier owners dealt with, on rows that the base may leave behind.
+        """
         self._send(
             Checkpoint(
                 session_id=self.session_id,
                 epoch=self.epoch,
                 seq=0,
                 kind=RowKind.TAKEOVER,
-                body={"reason": reason},
+                body={"reason": reason, "handled": list(handled)},
                 base_epoch=base[0],
                 base_seq=base[1],
                 worker_id=self._worker_id,
             )
         )
-        self.settle()
+        self.settle(stoppable=False)
 
     def append(self, kind: RowKind, body: JsonObject, *, phase: str = "", visit: int = 0) -> None:
         """Send the next row without waiting for it."""

@@ -89,6 +89,12 @@ def replay(history: Iterable[Checkpoint], *, session_input: Mapping[str, Json], 
     return position
 
 
+def handled_signals(history: History) -> tuple[str, ...]:
+    """Ids of the signals that the session's owners have dealt with, in the order they did."""
+    told = (row.body.get("handled", ()) for row in (*history.takeovers, *history.rows))
+    return tuple(dict.fromkeys(signal for signals in told for signal in signals))
+
+
 def base_before(history: History, phase: str) -> tuple[int, int] | None:
     """Where a new epoch must start so that the last visit of `phase` runs again.
 

@@ -28,7 +28,7 @@ the next owner adopts what it finds. What ran without its row runs again with th
 idempotency key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windlass.clock import boot_s, iso, now
@@ -64,7 +64,7 @@ class SessionRunner:
                 self._advance()
             except Cancelled as cancelled:
                 failure = Failure(phase="", kind="cancelled", message=cancelled.message, retryable=False)
-                self._end(Status.CANCELLED, failure)
+                self._end(Status.CANCELLED, failure, handled=[cancelled.signal_id])
             except Interrupted:
                 self._release()
                 raise
@@ -115,12 +115,13 @@ class SessionRunner:
             | _table_facts(body["output"]),
         )
 
-    def _end(self, status: Status, failure: Failure | None) -> None:
+    def _end(self, status: Status, failure: Failure | None, *, handled: Sequence[str] = ()) -> None:
         """Write the last row; tell nobody before it stands."""
         body = {
             "status": str(status),
             "error": failure.as_json() if failure else None,
             "duration_s": round(self._budget.spent_s, 6),
+            "handled": [signal for signal in handled if signal],
         }
         self._parts.ledger.append(RowKind.END, body)
         self._parts.ledger.settle(stoppable=False)

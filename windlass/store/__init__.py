@@ -4,11 +4,12 @@ from windlass.store.claims import Attempt, Burnt, ClaimResult, Held, Lost
 from windlass.store.faults import QueryRejected, StatementRefused
 from windlass.store.read_only import Answer
 from windlass.store.sessions import Listed, Page
-from windlass.store.signals import Signal
+from windlass.store.signals import Signal, Signals
 from windlass.store.store import Snapshot, Store, open_store
 from windlass.store.workers import Worker
 
 __all__ = [
+    "Signals",
     "Answer",
     "Attempt",
     "Burnt",

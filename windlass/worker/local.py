@@ -21,28 +21,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from windlass.clock import now
+from windlass.clock import boot_s, now
 from windlass.config import Settings
 from windlass.errors import NotFound, OperatorError
 from windlass.model import Bundle, Cascade, load_cascade, make_bundle, unpack_bundle
 from windlass.phases import Stop
-from windlass.protocol import History, read_history
-from windlass.records import Json, LogLine, Session
-from windlass.runner import Position, SessionRunner, base_before, base_for_retry, session_report
-from windlass.store import Held, Lost, Snapshot, Store
+from windlass.protocol import read_history
+from windlass.records import Json, LogLine, Session, Status
+from windlass.runner import (
+    Position,
+    SessionRunner,
+    report_history,
+    session_report,
+)
+from windlass.store import Snapshot, Store
+from windlass.worker.adoption import Adopter, Busy
 from windlass.worker.footing import Footing
 from windlass.worker.ids import new_session_id
 from windlass.worker.inputs import checked_input
-from windlass.worker.lock import forget, is_proven_dead
-from windlass.worker.parts import Adoption, PartsMaker
+from windlass.worker.parts import PartsMaker
+from windlass.worker.signals import CANCEL, SignalWatch
 
+# How long a cancel waits for the session's owner, and how often it looks. An owner that lives hears a signal
+# within half a second, and kills what runs within a few more.
+CANCEL_WAIT_S = 10.0
+CANCEL_LOOK_S = 0.2
 
-# A burnt epoch is what a crash of the store leaves; several in a row mean that something else is wrong.
-BURNT_MAX = 10
-
-
-class Busy(OperatorError):
-    """Another living worker runs the session."""
+OVER = frozenset(str(status) for status in Status if status.is_over)
 
 
 class LocalWorker:
@@ -69,23 +74,26 @@ class LocalWorker:
         self._store = store
         self._zygote = footing.zygote
         self._entries: dict[str, Path] = {}
+        self._signals = SignalWatch(store.signals)
+        self._adopter = Adopter(store=store, home=settings.home, worker_id=self.worker_id)
         self._parts = PartsMaker(
             settings=settings,
             store=store,
             zygote=footing.zygote,
             worker_id=self.worker_id,
             watch=watch,
-            stop=self.stop,
             run_session=self._run_sub_session,
         )
 
     def __enter__(self) -> Self:
         self._store.workers.started(self.worker_id)
+        self._signals.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._signals.close()
         self._zygote.close()
         self._store.workers.stopped(self.worker_id)
         self._store.flush()
@@ -154,76 +162,64 @@ class LocalWorker:
             NotFound: no such session, or it never ran `restart_at`.
             Busy: a living worker has it.
         """
-        session, position, epoch = self._run(session_id, restart_at=restart_at)
+        session, position, epoch = self._run(session_id, restart_at=restart_at, stop=self.stop)
         return session_report(session, position, epoch=epoch, worker_id=self.worker_id)
 
-    def _run(self, session_id: str, *, restart_at: str = "") -> tuple[Session, Position, int]:
+    def cancel(self, session_id: str, *, requested_by: str = "") -> dict[str, Json]:
+        """Cancel a session: its owner ends it within a second, or it ends here when nobody runs it.
+
+        Returns:
+            The session's report; still running, if its owner has not ended it within `CANCEL_WAIT_S`.
+
+        Raises:
+            NotFound: no such session.
+        """
+        if self._report(session_id)["status"] in OVER:
+            return self._report(session_id)
+        self._store.signals.send(session_id, name=CANCEL, sent_by=requested_by)
+        try:
+            return self.run(session_id)
+        except Busy:
+            give_up_at = boot_s() + CANCEL_WAIT_S
+            while self._report(session_id)["status"] not in OVER and boot_s() < give_up_at:
+                self.stop.event.wait(CANCEL_LOOK_S)
+                self.stop.check()
+            return self._report(session_id)
+
+    def _report(self, session_id: str) -> dict[str, Json]:
+        """How a session stands, whoever runs it."""
+        snapshot = self._snapshot(session_id)
+        owner = snapshot.claims[-1].worker_id if snapshot.claims else ""
+        history = read_history(snapshot.rows)
+        return report_history(
+            snapshot.session, history, highest_claim=snapshot.highest_claim, worker_id=owner
+        )
+
+    def _snapshot(self, session_id: str) -> Snapshot:
         snapshot = self._store.snapshot(session_id)
         if snapshot is None:
             raise NotFound(
                 f"there is no session {session_id}", hint="windlass sessions list shows those that exist"
             )
-        history = read_history(snapshot.rows)
+        return snapshot
+
+    def _run(self, session_id: str, *, stop: Stop, restart_at: str = "") -> tuple[Session, Position, int]:
+        snapshot = self._snapshot(session_id)
         cascade = self._unpacked(snapshot.session)
-        adoption = self._adopt(snapshot, history, restart_at=restart_at)
+        adoption = self._adopter.adopt(snapshot, restart_at=restart_at)
         if adoption is None:
+            history = read_history(snapshot.rows)
             position = self._parts.position(snapshot.session, cascade, history.rows)
             return snapshot.session, position, history.epoch
-        if adoption.claimed:
-            # Rows may have come between the judgement and the claim: adopt from what is there now.
-            adoption = self._refreshed(session_id, adoption, restart_at=restart_at)
-        with self._parts.make(snapshot.session, cascade, adoption) as (parts, position):
+        with (
+            stop.below() as own,
+            self._signals.follow(session_id, stop=own, handled=adoption.handled),
+            self._parts.make(snapshot.session, cascade, adoption, stop=own) as (parts, position),
+        ):
             final = SessionRunner(parts, position).run()
         if not cascade.keep_scratch:
             shutil.rmtree(self._settings.home / "session_dbs" / session_id, ignore_errors=True)
         return snapshot.session, final, adoption.epoch
-
-    def _adopt(self, snapshot: Snapshot, history: History, *, restart_at: str) -> Adoption | None:
-        """Claim the session if it may be run; None when it is over and stays so."""
-        session = snapshot.session
-        highest = max((claim.epoch for claim in snapshot.claims), default=0)
-        if highest == 1 and session.worker_id == self.worker_id and history.epoch == 0:
-            return Adoption(epoch=1, base=(0, 0), rows=(), reason="submitted", claimed=False)
-        base, reason = _base(history, restart_at=restart_at)
-        if base is None:
-            return None
-        if highest and not (history.is_settled(highest) and _is_free(history)):
-            self._make_sure_of_death(snapshot, highest)
-        held = self._claim(session.session_id, highest + 1)
-        return Adoption(epoch=held.epoch, base=base, rows=(), reason=reason, claimed=True)
-
-    def _refreshed(self, session_id: str, adoption: Adoption, *, restart_at: str) -> Adoption:
-        snapshot = self._store.snapshot(session_id)
-        assert snapshot is not None  # it was there before the claim, and rows never go
-        history = read_history(snapshot.rows)
-        base, reason = _base(history, restart_at=restart_at)
-        if base is None:
-            base = adoption.base
-        rows = read_history([*snapshot.rows, adoption.marker(session_id, base)]).rows
-        return Adoption(epoch=adoption.epoch, base=base, rows=rows, reason=reason, claimed=True)
-
-    def _claim(self, session_id: str, epoch: int) -> Held:
-        for candidate in range(epoch, epoch + BURNT_MAX):
-            result = self._store.claims.claim(session_id, candidate, self.worker_id)
-            if isinstance(result, Held):
-                return result
-            if isinstance(result, Lost):
-                break
-        raise Busy(f"session {session_id} was claimed by another worker at the same moment")
-
-    def _make_sure_of_death(self, snapshot: Snapshot, highest: int) -> None:
-        """Prove that the owner of the highest epoch is dead and record it, or refuse."""
-        owner = next(claim.worker_id for claim in snapshot.claims if claim.epoch == highest)
-        if owner == self.worker_id or owner in self._store.workers.dead_ids([owner]):
-            return
-        if is_proven_dead(self._settings.home, owner):
-            self._store.workers.obituary(owner, "its lock was free: the process and its descendants are gone")
-            forget(self._settings.home, owner)
-            return
-        raise Busy(
-            f"session {snapshot.session.session_id} is being run by worker {owner}",
-            hint="watch it with windlass logs -f; it can be taken over once that worker has ended",
-        )
 
     def _unpacked(self, session: Session) -> Cascade:
         """The cascade the session started with, from the store's bundle."""
@@ -243,7 +239,7 @@ class LocalWorker:
         self._entries[bundle.hash] = entry
         return entry
 
-    def _run_sub_session(self, cascade: Cascade, session: Session) -> Position:
+    def _run_sub_session(self, cascade: Cascade, session: Session, stop: Stop) -> Position:
         """Run a sub-cascade's session (made if it is new) to its end."""
         self.submit(
             cascade,
@@ -254,26 +250,4 @@ class LocalWorker:
             tags=session.tags,
             parent=(session.parent_session_id, session.parent_phase, session.depth),
         )
-        return self._run(session.session_id)[1]
-
-
-def _base(history: History, *, restart_at: str) -> tuple[tuple[int, int] | None, str]:
-    """Which rows the next owner keeps, and why it takes over; no base where nothing is to be done."""
-    if restart_at:
-        base = base_before(history, restart_at)
-        if base is None:
-            raise NotFound(
-                f"the session has not run a phase {restart_at!r}",
-                hint="windlass sessions show ID lists its phases",
-            )
-        return base, f"resume-from {restart_at}"
-    if history.end is None:
-        return history.tip, "resumed"
-    return base_for_retry(history), "retry"
-
-
-def _is_free(history: History) -> bool:
-    """Did the last owner let go of it, or bring it to its end?"""
-    from windlass.records import RowKind
-
-    return history.last is not None and history.last.kind in (RowKind.RELEASE, RowKind.END, RowKind.SUSPEND)
+        return self._run(session.session_id, stop=stop)[1]

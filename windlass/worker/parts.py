@@ -3,51 +3,23 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from windlass.config import Settings
 from windlass.model import Cascade
 from windlass.phases import Stop
-from windlass.records import Checkpoint, LogLine, RowKind, Session
+from windlass.records import Checkpoint, LogLine, Session
 from windlass.runner import Journal, Keeper, Ledger, Position, SessionParts, first_phase, replay
 from windlass.sandbox import Zygote
 from windlass.store import Store
 from windlass.templates import Templates
+from windlass.worker.adoption import Adoption
 from windlass.worker.guests import GuestMaker, named_variables
 from windlass.worker.sub_sessions import RunSession, SubSessions
 
 # How long a step waits for the store's acknowledgement before the session is left to be resumed. A
 # restart of a ClickHouse server takes well under a minute.
 ACK_LIMIT_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Adoption:
-    """A claimed epoch and what its owner takes over.
-
-    Attributes:
-        base: the last row that is kept, (0, 0) for none.
-        rows: the rows that count up to the base, oldest first.
-        claimed: False when the submission itself claimed epoch 1.
-    """
-
-    epoch: int
-    base: tuple[int, int]
-    rows: tuple[Checkpoint, ...]
-    reason: str
-    claimed: bool
-
-    def marker(self, session_id: str, base: tuple[int, int]) -> Checkpoint:
-        """The takeover row that this adoption with `base` will write."""
-        return Checkpoint(
-            session_id=session_id,
-            epoch=self.epoch,
-            seq=0,
-            kind=RowKind.TAKEOVER,
-            base_epoch=base[0],
-            base_seq=base[1],
-        )
 
 
 class PartsMaker:
@@ -65,7 +37,6 @@ class PartsMaker:
         zygote: Zygote,
         worker_id: str,
         watch: Callable[[LogLine], None] | None,
-        stop: Stop,
         run_session: RunSession,
     ) -> None:
         self._settings = settings
@@ -73,7 +44,6 @@ class PartsMaker:
         self._zygote = zygote
         self._worker_id = worker_id
         self._sinks = (store.logs.append, watch) if watch else (store.logs.append,)
-        self._stop = stop
         self._run_session = run_session
 
     @property
@@ -88,14 +58,18 @@ class PartsMaker:
 
     @contextmanager
     def make(
-        self, session: Session, cascade: Cascade, adoption: Adoption
+        self, session: Session, cascade: Cascade, adoption: Adoption, *, stop: Stop
     ) -> Iterator[tuple[SessionParts, Position]]:
-        """The parts and the position for one epoch; the takeover row stands when this yields."""
+        """The parts and the position for one epoch; the takeover row stands when this yields.
+
+        Args:
+            stop: set when this session must end.
+        """
         folder = self._settings.home / "session_dbs" / session.session_id / str(adoption.epoch)
         incoming = folder / "incoming"
         shutil.rmtree(folder, ignore_errors=True)
         position = self.position(session, cascade, adoption.rows)
-        ledger = self._ledger(session, adoption)
+        ledger = self._ledger(session, adoption, stop)
         journal = self._journal(session, adoption)
         keeper = Keeper(
             artifacts=self._store.artifacts,
@@ -113,7 +87,7 @@ class PartsMaker:
             search=cascade.search,
         )
         keeper.fetch_files(position.files.values(), into=maker.artifacts)
-        guest = maker.guest(position=position, keeper=keeper, journal=journal, stop=self._stop)
+        guest = maker.guest(position=position, keeper=keeper, journal=journal, stop=stop)
         parts = SessionParts(
             session=session,
             cascade=cascade,
@@ -131,8 +105,9 @@ class PartsMaker:
                 cascade=cascade,
                 depth_max=self._settings.depth_max,
                 run_session=self._run_session,
+                stop=stop,
             ),
-            stop=self._stop,
+            stop=stop,
             is_owner=lambda: self._store.claims.highest(session.session_id) == adoption.epoch,
         )
         try:
@@ -140,7 +115,7 @@ class PartsMaker:
         finally:
             guest.close()
 
-    def _ledger(self, session: Session, adoption: Adoption) -> Ledger:
+    def _ledger(self, session: Session, adoption: Adoption, stop: Stop) -> Ledger:
         """The epoch's ledger; its takeover row stands."""
         ledger = Ledger(
             checkpoints=self._store.checkpoints,
@@ -148,9 +123,9 @@ class PartsMaker:
             epoch=adoption.epoch,
             worker_id=self._worker_id,
             ack_limit_s=ACK_LIMIT_S,
-            check=self._stop.check,
+            check=stop.check,
         )
-        ledger.take_over(base=adoption.base, reason=adoption.reason)
+        ledger.take_over(base=adoption.base, reason=adoption.reason, handled=adoption.handled)
         return ledger
 
     def _journal(self, session: Session, adoption: Adoption) -> Journal:

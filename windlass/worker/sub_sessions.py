@@ -11,13 +11,13 @@ from typing import TypeAlias
 
 from windlass.errors import AuthorError
 from windlass.model import Cascade, load_cascade
-from windlass.phases import Done, Failed, Outcome
+from windlass.phases import Done, Failed, Outcome, Stop
 from windlass.records import Failure, JsonObject, Session, Status
 from windlass.runner import Position
 from windlass.worker.ids import child_session_id
 
-# Runs a session of the cascade (submitting it if it is new) and gives its final position.
-RunSession: TypeAlias = Callable[[Cascade, Session], Position]
+# Runs a session of the cascade (submitted if it is new) under its parent's stop; gives its final position.
+RunSession: TypeAlias = Callable[[Cascade, Session, Stop], Position]
 
 
 class SubSessions:
@@ -30,12 +30,13 @@ class SubSessions:
     """
 
     def __init__(
-        self, *, session: Session, cascade: Cascade, depth_max: int, run_session: RunSession
+        self, *, session: Session, cascade: Cascade, depth_max: int, run_session: RunSession, stop: Stop
     ) -> None:
         self._session = session
         self._cascade = cascade
         self._depth_max = depth_max
         self._run_session = run_session
+        self._stop = stop
 
     def run(self, *, cascade: Path, input: JsonObject, phase: str, visit: int, attempt: int) -> Outcome:
         """Run the cascade at `cascade` with `input` to its end.
@@ -57,7 +58,9 @@ class SubSessions:
                 depth=self._session.depth + 1,
                 worker_id="",
             )
-            return _outcome(child, self._run_session(loaded, child), phase)
+            position = self._run_session(loaded, child, self._stop)
+            self._stop.check()  # what cancelled the child may have cancelled us
+            return _outcome(child, position, phase)
         except AuthorError as error:
             failure = Failure(phase, "cascade", error.message, hint=error.hint, retryable=False)
             return Failed(failure)
