@@ -1,7 +1,8 @@
 """What a light phase costs: 40 `python` phases, each durable before the next begins.
 
-Compares, in one run: the phases in the session's child and `isolation: inline`, with and without
-fsync; and for calibration a bare one-row durable insert on the same store, and the code alone.
+Compares, in one run and in turn: the phases in the session's child, with `isolation: inline`, and
+one durable row on the same store; with and without fsync. A phase is a whole session's time by 40,
+its start and end included. The code alone is there for calibration.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from measure import machine, spread
 from windlass.config import load_settings
 from windlass.model import parse_cascade
 from windlass.records import Checkpoint, RowKind
+from windlass.store import Store
 
 PHASES = 40
 
@@ -43,30 +45,39 @@ def code_alone_ms() -> float:
 
 
 def one_setting(fsync: bool, rounds: int) -> None:
-    """Measure both isolations on a fresh embedded store."""
+    """Measure both isolations on a fresh embedded store, in turn with bare rows."""
+    took: dict[str, list[float]] = {"row": [], "child": [], "inline": []}
     with tempfile.TemporaryDirectory() as root:
         settings = load_settings({"WINDLASS_ROOT": root, "WINDLASS_FSYNC": str(fsync).lower()})
         with running_worker(settings) as (store, worker):
-            for isolation in ("child", "inline"):
-                cascade = parse_cascade(cascade_text(isolation), source="bench.yaml", folder=Path(root))
-                per_phase, first_to_last = [], []
-                for n in range(rounds + 2):
-                    session = worker.submit(cascade, {})
-                    report = worker.run(session.session_id)
+            cascades = {
+                name: parse_cascade(cascade_text(name), source="bench.yaml", folder=Path(root))
+                for name in ("child", "inline")
+            }
+            for n in range(rounds + 2):
+                measured = {"row": row_ms(store)}
+                for name, cascade in cascades.items():
+                    report = worker.run(worker.submit(cascade, {}).session_id)
                     assert report["result"] == PHASES, report
-                    if n >= 2:  # the first two warm the caches
-                        steps = [float(phase["duration_s"]) * 1000 for phase in report["phases"]]
-                        per_phase.append(statistics.median(steps))
-                        first_to_last.append(float(report["duration_s"]) * 1000 / PHASES)
-                print(f"  {isolation:7} whole session / {PHASES}: {spread(first_to_last, 'ms')}")
-                print(f"  {'':7} of it the work itself:  {spread(per_phase, 'ms')}")
-            row = Checkpoint(session_id="bench", epoch=1, seq=1, kind=RowKind.PHASE, phase="p")
-            bare = []
-            for _ in range(200):
-                began = time.perf_counter()
-                store.checkpoints.append(row).result()
-                bare.append((time.perf_counter() - began) * 1000)
-            print(f"  one durable row alone, for calibration: {spread(bare, 'ms')}")
+                    measured[name] = float(report["duration_s"]) * 1000 / PHASES
+                if n >= 2:  # the first two warm the caches
+                    for name, value in measured.items():
+                        took[name].append(value)
+    print(f"  one durable row alone:  {spread(took['row'], 'ms')}")
+    for name in ("child", "inline"):
+        over = [phase - row for phase, row in zip(took[name], took["row"], strict=True)]
+        print(f"  a phase, {name:7}        {spread(took[name], 'ms')}; over a row: {spread(over, 'ms')}")
+
+
+def row_ms(store: Store) -> float:
+    """Milliseconds that one durable row takes, the median of 40 one after the other."""
+    row = Checkpoint(session_id="bench", epoch=1, seq=1, kind=RowKind.PHASE, phase="p")
+    took = []
+    for _ in range(PHASES):
+        began = time.perf_counter()
+        store.checkpoints.append(row).result()
+        took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)
 
 
 def main() -> int:

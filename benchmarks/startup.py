@@ -19,16 +19,10 @@ OPEN_ALONE = (
     "c = clickhouse_connect.get_client(interface='chdb', path=sys.argv[1]); c.command('SELECT 1'); c.close()"
 )
 AT_REST = """
-import os, sys
+import sys
+from engine import running_worker
 from windlass.config import load_settings
-from windlass.store import open_store
-from windlass.worker import Footing, LocalWorker
-settings = load_settings()
-with (
-    Footing(settings) as footing,
-    open_store(settings) as store,
-    LocalWorker(settings=settings, store=store, footing=footing),
-):
+with running_worker(load_settings()):
     print("ready", flush=True)
     sys.stdin.read()
 """

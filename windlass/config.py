@@ -26,7 +26,12 @@ class Settings(BaseModel):
     clickhouse_url: str = Field(
         default="", description="chdb:///folder, or http(s)://user:pass@host:8123/database."
     )
-    clickhouse_host: str = Field(default="", description="Instead of a URL: the server's name.")
+    clickhouse_path: str = Field(
+        default="", description="Folder of the embedded store; clickhouse in WINDLASS_ROOT if it is empty."
+    )
+    clickhouse_host: str = Field(
+        default="", description="Instead of a URL: the server's name; where windlass clickhouse listens."
+    )
     clickhouse_port: int = Field(default=8123, ge=1, le=65535, description="Its HTTP port.")
     clickhouse_user: str = Field(default="default", description="Its user.")
     clickhouse_password: str = Field(default="", description="That user's password.")
@@ -78,6 +83,12 @@ class Settings(BaseModel):
         return self.root.expanduser().absolute()
 
     @property
+    def store_folder(self) -> Path:
+        """The folder of the embedded store, as an absolute path."""
+        given = Path(self.clickhouse_path) if self.clickhouse_path else self.home / "clickhouse"
+        return given.expanduser().absolute()
+
+    @property
     def store_url(self) -> str:
         """Where the store is: the URL given, else one made of the host's parts, else the embedded folder."""
         if self.clickhouse_url:
@@ -85,7 +96,7 @@ class Settings(BaseModel):
         if self.clickhouse_host:
             who = f"{quote(self.clickhouse_user, safe='')}:{quote(self.clickhouse_password, safe='')}"
             return f"http://{who}@{self.clickhouse_host}:{self.clickhouse_port}/{self.clickhouse_database}"
-        return f"chdb://{self.home / 'clickhouse'}"
+        return f"chdb://{quote(str(self.store_folder))}"
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:

@@ -1,11 +1,18 @@
-"""One embedded store and one worker for all tests of a file: the engine takes a second to start."""
+"""One store and one worker for all tests of a file: the engine takes a second to start.
+
+A file that says `STORES = ("embedded", "http", "server")` runs on each of them: the embedded store, one that
+a `windlass clickhouse` serves, and a ClickHouse server in a container where Docker answers.
+"""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.containers import clickhouse_server
+from tests.serving import Serving
 from windlass.config import Settings, load_settings
 from windlass.model import parse_cascade
 from windlass.records import LogLine
@@ -40,18 +47,47 @@ class Engine:
         return [f"{line.event} {line.phase}".strip() for line in self.lines if line.session_id == session_id]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a file's tests on the stores that it names."""
+    if "engine" in metafunc.fixturenames:
+        stores = getattr(metafunc.module, "STORES", ("embedded",))
+        metafunc.parametrize("engine", stores, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    settings = load_settings(
-        {"WINDLASS_ROOT": str(tmp_path_factory.mktemp("root")), "WINDLASS_MEMORY_MB": "1024"}
-    )
-    lines: list[LogLine] = []
-    with (
-        Footing(settings) as footing,
-        open_store(settings) as store,
-        LocalWorker(settings=settings, store=store, footing=footing, watch=lines.append) as worker,
-    ):
-        yield Engine(settings, store, worker, lines)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    made = {"embedded": embedded, "http": served, "server": container}[request.param]
+    root = tmp_path_factory.mktemp("root")
+    with made(tmp_path_factory.mktemp("store")) as store_settings:
+        settings = load_settings({"WINDLASS_ROOT": str(root), "WINDLASS_MEMORY_MB": "1024", **store_settings})
+        lines: list[LogLine] = []
+        with (
+            Footing(settings) as footing,
+            open_store(settings) as store,
+            LocalWorker(settings=settings, store=store, footing=footing, watch=lines.append) as worker,
+        ):
+            assert store.is_embedded == (request.param == "embedded")
+            yield Engine(settings, store, worker, lines)
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[dict[str, str]]:
+    """Settings for a store in this process."""
+    yield {"WINDLASS_CLICKHOUSE_PATH": str(folder)}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[dict[str, str]]:
+    """Settings for a store that a `windlass clickhouse` serves."""
+    with Serving(folder) as serving:
+        yield {"WINDLASS_CLICKHOUSE_URL": serving.url}
+
+
+@contextmanager
+def container(folder: Path) -> Iterator[dict[str, str]]:
+    """Settings for a ClickHouse server in a container."""
+    with clickhouse_server() as url:
+        yield {"WINDLASS_CLICKHOUSE_URL": url}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sessions from their start to their end, through the worker, against a real embedded store."""
+"""Sessions from their start to their end, through the worker, against real stores."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,8 @@ from windlass.protocol import read_history
 from windlass.records import RowKind
 
 Run = Callable[..., dict[str, Any]]
+
+STORES = ("embedded", "http", "server")
 
 
 def test_a_cascade_runs_in_file_order_and_its_result_is_the_last_output(run: Run) -> None:

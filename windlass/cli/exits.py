@@ -10,6 +10,7 @@
 Errors go to stderr as one line and a hint; a traceback only with WINDLASS_LOG_LEVEL=debug.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -33,6 +34,13 @@ from windlass.records import JsonObject, Status
 
 # Frames of our own that a bug report shows: the last ones say what was being done.
 _FRAMES_MAX = 6
+
+
+# What the machine refuses, whoever asks: its owner can mend it, and no line of ours is to blame.
+_MACHINE_ERRORS = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO,
+})  # fmt: skip
 
 
 class Exit(IntEnum):
@@ -113,6 +121,9 @@ def guarded(command: Callable[[], int]) -> int:
         return code_of(error)
     except Exception as error:
         # The last stop of a bug: without it a stranger would read a page of our own code.
+        if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
+            _say_error(_of_machine(error))
+            return Exit.UNREACHABLE
         _say_bug(error)
         return Exit.BUG
 
@@ -122,12 +133,21 @@ def forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _of_machine(error: OSError) -> OperatorError:
+    """The words for a disk that is full, a folder that may not be written, and the like."""
+    where = f": {error.filename}" if error.filename else ""
+    hint = "WINDLASS_ROOT names the folder for everything Windlass keeps; windlass doctor looks at it"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free some space there and start again; what was acknowledged is not lost"
+    return OperatorError(f"the machine refused: {error.strerror}{where}", hint=hint)
+
+
 def _say_error(error: WindlassError) -> None:
     if _wants_tracebacks():
         click.echo(traceback.format_exc(), err=True)
     click.echo(f"Error: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+    for line in error.hint.splitlines():
+        click.echo(f"  {line}", err=True)
 
 
 def _say_bug(error: Exception) -> None:

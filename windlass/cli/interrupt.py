@@ -11,18 +11,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from windlass.cli.exits import Signalled
-
-if TYPE_CHECKING:
-    from windlass.phases import Stop
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Stoppable(Protocol):
+    """What a signal stops: a running session's `Stop`, or a command that only waits for it."""
+
+    def set(self, reason: Signalled, /) -> None:
+        """Ask for the end."""
+
+
 @contextmanager
-def stopping_on_signals(stop: "Stop", *, is_quiet: bool) -> Iterator[None]:
+def stopping_on_signals(stop: Stoppable, *, is_quiet: bool) -> Iterator[None]:
     """While it lasts, a first SIGINT or SIGTERM sets `stop`, and a second one kills."""
 
     def handle(number: int, frame: FrameType | None) -> None:

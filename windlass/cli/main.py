@@ -18,6 +18,7 @@ _COMMANDS = {
     "sessions": "windlass.cli.sessions:sessions",
     "logs": "windlass.cli.logs:logs",
     "sql": "windlass.cli.sql:sql",
+    "clickhouse": "windlass.cli.clickhouse:clickhouse",
     "migrate": "windlass.cli.migrate:migrate",
     "doctor": "windlass.cli.doctor:doctor",
     "completion": "windlass.cli.completion:completion",

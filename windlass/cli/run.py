@@ -14,7 +14,7 @@ from windlass.cli.opening import read_settings
 from windlass.cli.progress import make_progress
 from windlass.cli.report import Events, print_report
 from windlass.cli.values import read_input
-from windlass.errors import AuthorError, Interrupted
+from windlass.errors import AuthorError, WindlassError
 from windlass.records import JsonObject, LogLine
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def drive(settings: "Settings", view: View, start: "Callable[[LocalWorker], Json
     """
     from windlass.phases import Stop
     from windlass.store import open_store
-    from windlass.worker import Footing, LocalWorker
+    from windlass.worker import Busy, Footing, LocalWorker
 
     stop = Stop()
     events = Events() if view.output == "jsonl" else None
@@ -146,9 +146,10 @@ def drive(settings: "Settings", view: View, start: "Callable[[LocalWorker], Json
         ):
             stop.check()
             report = start(worker)
-    except Interrupted as interrupted:
-        if seen:
-            interrupted.hint = f"go on with: windlass run --session {seen[0]}"
+    except WindlassError as error:
+        if seen and not isinstance(error, Busy):
+            # The session began, and what ended this process did not end it.
+            error.hint = f"{error.hint}\ngo on with: windlass run --session {seen[0]}".lstrip()
         raise
     print_report(report, view.output, home=settings.home, quiet=view.quiet)
     return code_of_report(report)

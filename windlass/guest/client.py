@@ -309,7 +309,7 @@ def _ended(error: ChildTimeout | ChildDied, phase: str, timeout_s: float | None)
             f"its code ended the process itself (exit code {error.exit_code}), for instance with os._exit()"
         )
     hints = {
-        "memory": "WINDLASS_MEMORY_MB or the phase's limits set how much; leave large tables in SQL",
+        "memory": "WINDLASS_MEMORY_MB or the cascade's limits.memory_mb set how much; leave large tables in SQL",
         "processes": "WINDLASS_PROCESSES_MAX or the phase's limits set how many",
     }
     return Failure(

@@ -15,6 +15,8 @@ DETAIL_CHARS_MAX = 20_000
 _LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 _MISSING_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _MISSING_EXTENSION = re.compile(r"extension", re.IGNORECASE)
+# How the C library, and so Python and DuckDB, say that a disk or a quota is full.
+_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 class GuestFailure(WindlassError):
@@ -45,24 +47,21 @@ def python_failure(error: BaseException, *, phase: str, first_line: int = 1) -> 
             detail="".join(traceback.format_exception_only(error)),
         )  # fmt: skip
     tail = _author_frames(error.__traceback__, own)
+    if tail is None and is_duckdb_error(error):
+        return sql_failure(error, phase=phase, line=0)
     lines = [frame.tb_lineno for frame in _walk(tail) if frame.tb_frame.f_code.co_filename == own]
     message = _message(error)
-    kind = "memory" if isinstance(error, MemoryError) else "python"
-    hint = (
-        "the session's memory limit was reached; WINDLASS_MEMORY_MB or the phase's limits set it"
-        if kind == "memory"
-        else ""
-    )
+    kind, hint = _machine_limit(error)
     if isinstance(error, SystemExit):
         hint = "a phase ends where its code ends; raise an error to make it fail"
-    detail = "".join(traceback.format_exception(type(error), error, tail))
+    detail = "".join(traceback.format_exception(type(error), error, tail or error.__traceback__))
     return Failure(
-        phase=phase, kind=kind, message=message, detail=clip(detail), hint=hint,
+        phase=phase, kind=kind or "python", message=message, detail=clip(detail), hint=hint,
         line=lines[-1] + first_line - 1 if lines else 0,
     )  # fmt: skip
 
 
-def sql_failure(error: Exception, *, phase: str, line: int = 1, tables: Iterable[str] = ()) -> Failure:
+def sql_failure(error: BaseException, *, phase: str, line: int = 1, tables: Iterable[str] = ()) -> Failure:
     """A failure out of what DuckDB or the scratch's rules said.
 
     Args:
@@ -84,10 +83,19 @@ def sql_failure(error: Exception, *, phase: str, line: int = 1, tables: Iterable
     found = _LINE.search(text)
     at = line + int(found.group(1)) - 1 if found else line
     message = text.split("\n\n", maxsplit=1)[0].strip()
-    kind = "memory" if type(error).__name__ == "OutOfMemoryException" else "sql"
+    detail = "" if message == text.strip() else clip(text)
+    kind, hint = _machine_limit(error)
+    if kind == "disk":
+        message = f"the disk is full: {message}"
     return Failure(
-        phase=phase, kind=kind, message=message, detail=clip(text), hint=_sql_hint(message, tables), line=at
-    )
+        phase=phase, kind=kind or "sql", message=message, detail=detail,
+        hint=hint or _sql_hint(message, tables), line=at,
+    )  # fmt: skip
+
+
+def is_duckdb_error(error: BaseException) -> bool:
+    """Is it one of DuckDB's errors? Asked without importing it."""
+    return any(cls.__module__ in ("duckdb", "_duckdb") for cls in type(error).__mro__)
 
 
 def value_failure(error: WindlassError, *, phase: str, kind: str = "python") -> Failure:
@@ -98,6 +106,16 @@ def value_failure(error: WindlassError, *, phase: str, kind: str = "python") -> 
 def clip(text: str) -> str:
     """The end of `text` where it is too long for a checkpoint: errors say most at their end."""
     return text if len(text) <= DETAIL_CHARS_MAX else "…\n" + text[-DETAIL_CHARS_MAX:]
+
+
+def _machine_limit(error: BaseException) -> tuple[str, str]:
+    """(kind, hint) of an error that says that memory or disk ran out, else ("", "")."""
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
+        return "memory", "the session's memory limit was reached; the cascade's limits.memory_mb sets it"
+    if any(word in text for word in _FULL):
+        return "disk", "nothing of this phase was kept; free some space, or set WINDLASS_ROOT to a larger disk"
+    return "", ""
 
 
 def _message(error: BaseException) -> str:
@@ -114,11 +132,11 @@ def _walk(tail: TracebackType | None) -> Iterable[TracebackType]:
 
 
 def _author_frames(tail: TracebackType | None, own: str) -> TracebackType | None:
-    """The traceback from the author's first line on; all of it where there is none."""
+    """The traceback from the author's first line on; None where there is none."""
     for frame in _walk(tail):
         if frame.tb_frame.f_code.co_filename == own:
             return frame
-    return tail
+    return None
 
 
 def _sql_hint(message: str, tables: Iterable[str]) -> str:

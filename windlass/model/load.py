@@ -156,6 +156,7 @@ def _head_and_phases(document: Document, finder: Finder, problems: list[Problem]
         problems += duplicate_names(listed, document)
         problems += check_targets(phases, known=known, document=document)
         problems += check_python(phases, document)
+        problems += check_templates(phases, document)
     if cascade is None:
         cascade = _without_bad_keys(head, found, document, finder)
     if cascade is None:

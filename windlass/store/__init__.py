@@ -2,6 +2,7 @@
 
 from windlass.store.claims import Attempt, Burnt, ClaimResult, Held, Lost
 from windlass.store.faults import QueryRejected, StatementRefused
+from windlass.store.hold import Holder, hold_folder
 from windlass.store.read_only import Answer
 from windlass.store.sessions import Listed, Page
 from windlass.store.signals import Signal, Signals
@@ -15,6 +16,7 @@ __all__ = [
     "Burnt",
     "ClaimResult",
     "Held",
+    "Holder",
     "Listed",
     "Lost",
     "Page",
@@ -24,5 +26,6 @@ __all__ = [
     "StatementRefused",
     "Store",
     "Worker",
+    "hold_folder",
     "open_store",
 ]

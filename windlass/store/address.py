@@ -38,13 +38,33 @@ class Address:
         """The address for people: no password in it."""
         if self.folder:
             return f"chdb://{self.folder}"
-        return f"{'https' if self.secure else 'http'}://{self.user}@{self.host}:{self.port}/{self.database}"
+        return f"{self._scheme}://{quote(self.user, safe='')}@{self._place}/{self.database}"
 
     @property
     def url(self) -> str:
         """The whole address, password included: for the holder's file only, never for a message."""
         who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return f"{'https' if self.secure else 'http'}://{who}@{self.host}:{self.port}/{self.database}"
+        return f"{self._scheme}://{who}@{self._place}/{self.database}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"{self._scheme}://{self._place}"
+
+    @property
+    def shown(self) -> str:
+        """The whole address for people who know the password: dots in its place."""
+        dots = "…" if self.password else ""
+        return f"{self._scheme}://{quote(self.user, safe='')}:{dots}@{self._place}/{self.database}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.secure else "http"
+
+    @property
+    def _place(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 def parse_address(url: str, *, database: str) -> Address:

@@ -7,7 +7,6 @@ the steady state nothing is set at all.
 
 import re
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -115,16 +114,29 @@ class Handles:
         finally:
             self._free.release()
 
-    def close(self, *, wait_s: float) -> None:
-        """Wait for statements that run, `wait_s` at most, and close all handles that are idle then."""
+    def refuse(self) -> None:
+        """Give out no more handles."""
         self._closed = True
-        deadline = time.monotonic() + wait_s
-        while self._used and time.monotonic() < deadline:
-            time.sleep(0.01)
+
+    def cancel(self) -> None:
+        """Ask the engine to stop every statement that runs; each ends with an error of its own."""
+        import chdb
+
+        connection = chdb.connect(self._folder)  # type: ignore[no-untyped-call]
+        try:
+            connection.query("KILL QUERY WHERE query_id != queryID() ASYNC", "TabSeparated")
+        finally:
+            connection.close()
+
+    def close(self) -> bool:
+        """Close all handles that are idle; False when some are still in use, which nobody may close."""
+        self._closed = True
         with self._lock:
             idle, self._idle = self._idle, []
+            is_unused = self._used == 0
         for handle in idle:
             handle.connection.close()
+        return is_unused
 
     def _take(self, database: str, settings: Mapping[str, str]) -> Handle:
         import chdb

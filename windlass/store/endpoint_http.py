@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -9,14 +10,17 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from windlass.store.endpoint_body import BadRequest, decompress, form_fields
-from windlass.store.endpoint_files import through_file
+from windlass.store.endpoint_body import BadRequest, Body, CutShort, form_fields, read_body
+from windlass.store.endpoint_files import as_statement
 from windlass.store.endpoint_handles import Busy, EngineError
 
-# The largest request: eight times the writer's largest batch.
-BODY_BYTES_MAX = 256 * 1024 * 1024
 # A connection that says nothing for this long is closed; clients keep theirs for less.
 _IDLE_S_MAX = 600
+# How much of a refused request is read and dropped, so that its sender gets to read the answer, and for how
+# long: what a client sends before it looks up.
+_DROPPED_BYTES_MAX = 64 * 1024 * 1024
+_DROPPING_S_MAX = 5.0
+_DROPPED_PIECE_BYTES = 256 * 1024
 # What the protocol itself uses; everything else in the URL is a setting of the engine.
 _TRANSPORT = frozenset(
     {
@@ -55,6 +59,8 @@ _READS = re.compile(
 )
 # What the engine can give block by block; SHOW and its like it cannot.
 _STREAMS = re.compile(rb"\s*(?:--[^\n]*\n\s*)*\(?\s*(SELECT|WITH)\b", re.IGNORECASE)
+# Who types an address into a browser sends these, and what is no browser sends nothing.
+_OWN_SITES = ("none", "same-origin")
 _CODE = re.compile(r"Code: (\d+)")
 # ClickHouse's own choice of status by code; what is not listed is the server's fault, 500.
 _STATUS = {
@@ -82,42 +88,73 @@ class Handler(BaseHTTPRequestHandler):
     server: Any
 
     def do_GET(self) -> None:
-        """A statement in the URL, or /ping."""
+        """A query in the URL, which may only read, as ClickHouse has it for GET; or /ping."""
         if urlsplit(self.path).path in ("/ping", "/replicas_status"):
             self._answer(HTTPStatus.OK, b"Ok.\n", {})
         else:
-            self._respond()
+            self._respond(may_write=False)
 
     def do_POST(self) -> None:
         """A statement in the URL, the body, or the URL with its data in the body."""
-        self._respond()
+        self._respond(may_write=True)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: their URLs can hold values."""
 
-    def _respond(self) -> None:
+    def _respond(self, *, may_write: bool) -> None:
         params = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        body = Body()
         try:
-            body = self._body(params)
-            if not self.server.admits(self.headers, params):
-                self._fail("Code: 516. DB::Exception: user or password is wrong (AUTHENTICATION_FAILED)")
+            if not self._admits(params):
                 return
+            read_body(self.rfile, self.headers, body)
+            if not may_write:
+                params.setdefault("readonly", "2")
             self._run(params, body)
         except EngineError as error:
             self._fail(str(error))
         except Busy:
-            self._answer(
-                HTTPStatus.SERVICE_UNAVAILABLE, b"The endpoint is busy or closing.\n", {"Retry-After": "1"}
-            )
-        except BadRequest as error:
+            self._answer_busy()
+        except CutShort:
+            # The client has gone, or we are closing; then it must not take this for its statement's refusal.
             self.close_connection = True
-            self._answer(error.status, (str(error) + "\n").encode(), {})
+            if self.server.is_closing:
+                self._answer_busy()
+            else:
+                self._answer(HTTPStatus.BAD_REQUEST, b"the body ended early\n", {})
+        except BadRequest as error:
+            self._answer(error.status, f"{error}\n".encode(), {"Connection": "close"})
+            self._drop_body()
+        finally:
+            body.close()
 
-    def _run(self, params: dict[str, str], body: bytes) -> None:
-        head = params.get("query", "").encode()
-        statement = head + b"\n" + body if head and body else head or body
-        if not statement.strip():
-            raise EngineError("Code: 62. DB::Exception: Empty query. (SYNTAX_ERROR)")
+    def _admits(self, params: dict[str, str]) -> bool:
+        """May the request go on? Answered here if not, before any of its body is looked at.
+
+        Raises:
+            BadRequest: it comes from a web page. Any page may have a browser send requests to this
+                machine's ports, and a store without a password would carry them out.
+        """
+        if self.headers.get("Origin") or self.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
+            raise BadRequest(HTTPStatus.FORBIDDEN, "requests of web pages are not answered")
+        if self.server.admits(self.headers, params):
+            return True
+        self._fail("Code: 516. DB::Exception: user or password is wrong. (AUTHENTICATION_FAILED)")
+        self._drop_body()
+        return False
+
+    def _run(self, params: dict[str, str], body: Body) -> None:
+        kind = self.headers.get("Content-Type", "")
+        if kind.startswith("multipart/form-data"):
+            params.update(form_fields(kind, body.whole()))
+            body.close()
+            body = Body()
+        with as_statement(params.get("query", "").encode("utf-8", "surrogateescape"), body) as statement:
+            if not statement.strip():
+                raise EngineError("Code: 62. DB::Exception: Empty query. (SYNTAX_ERROR)")
+            self._run_statement(statement, params)
+
+    def _run_statement(self, statement: bytes, params: dict[str, str]) -> None:
         # Parameters arrive escaped as in a TSV field, which is what the engine takes them as.
         bound = {name[6:]: value for name, value in params.items() if name.startswith("param_")}
         settings = {
@@ -145,60 +182,40 @@ class Handler(BaseHTTPRequestHandler):
                     self._answer_in_chunks(first, second, chunks, answer)
                     return
             else:
-                with through_file(statement) as runnable:
-                    first = handle.run(runnable, form, bound)
+                first = handle.run(statement, form, bound)
         answer["X-ClickHouse-Summary"] = json.dumps({"read_rows": "0", "written_rows": "0"})
         self._answer(HTTPStatus.OK, first, answer)
-
-    def _body(self, params: dict[str, str]) -> bytes:
-        raw = (
-            self._chunked()
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked"
-            else self._sized()
-        )
-        kind = self.headers.get("Content-Type", "")
-        if kind.startswith("multipart/form-data"):
-            params.update(form_fields(kind, raw))
-            return b""
-        return decompress(raw, self.headers.get("Content-Encoding", ""))
-
-    def _sized(self) -> bytes:
-        size = int(self.headers.get("Content-Length") or 0)
-        if not 0 <= size <= BODY_BYTES_MAX:
-            raise BadRequest(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {BODY_BYTES_MAX} bytes"
-            )
-        body = self.rfile.read(size)
-        if len(body) < size:
-            # The client went away in the middle: half a statement must never run.
-            raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early")
-        return body
-
-    def _chunked(self) -> bytes:
-        pieces: list[bytes] = []
-        total = 0
-        while True:
-            try:
-                size = int(self.rfile.readline(64).split(b";")[0], 16)
-            except ValueError:
-                raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early") from None
-            total += size
-            if total > BODY_BYTES_MAX or size < 0:
-                raise BadRequest(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may have {BODY_BYTES_MAX} bytes"
-                )
-            piece = self.rfile.read(size)
-            if len(piece) < size or self.rfile.readline(8) != b"\r\n":
-                raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended early")
-            if size == 0:
-                return b"".join(pieces)
-            pieces.append(piece)
 
     def _fail(self, text: str) -> None:
         found = _CODE.search(text)
         code = int(found.group(1)) if found else 1002
         status = _STATUS.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
         self._answer(status, text.encode() + b"\n", {"X-ClickHouse-Exception-Code": str(code)})
+
+    def _drop_body(self) -> None:
+        """After an early answer: read what is still sent and forget it, up to a limit, then close.
+
+        Closing at once would reset the connection, and the sender would see that in place of the answer.
+        """
+        self.close_connection = True
+        deadline = time.monotonic() + _DROPPING_S_MAX
+        sized = re.fullmatch(r"[0-9]{1,18}", self.headers.get("Content-Length") or "")
+        left = min(int(sized[0]), _DROPPED_BYTES_MAX) if sized else _DROPPED_BYTES_MAX
+        if not sized and "Transfer-Encoding" not in self.headers:
+            return
+        try:
+            self.connection.settimeout(_DROPPING_S_MAX)
+            while left > 0 and time.monotonic() < deadline:
+                piece = self.rfile.read1(min(left, _DROPPED_PIECE_BYTES))
+                if not piece:
+                    return
+                left -= len(piece)
+        except OSError:
+            return
+
+    def _answer_busy(self) -> None:
+        text = b"The endpoint is busy or closing.\n"
+        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "1"})
 
     def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

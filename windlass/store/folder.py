@@ -13,6 +13,7 @@ held, and a holder removes the old one before it announces its own.
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from windlass.errors import OperatorError, StoreUnavailable
@@ -59,7 +60,17 @@ class FolderLock:
             return False
         self._descriptor = descriptor
         self._url_file.unlink(missing_ok=True)
+        os.ftruncate(descriptor, 0)
+        with suppress(OSError):  # For people only; a full disk must not keep the store from starting.
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return True
+
+    def holder(self) -> str:
+        """Who holds the lock, in words: "process 4711"; "" when it is free."""
+        if not self._is_held_by_somebody():
+            return ""
+        pid = self._lock_file.read_text(encoding="ascii", errors="replace").strip()
+        return f"process {pid}" if pid.isdigit() else "another process"
 
     def announce(self, url: str) -> None:
         """Write the holder's URL, whole or not at all, readable by this user only."""
