@@ -40,6 +40,12 @@ class Settings(BaseModel):
         default="",
         description="Name of a ClickHouse cluster: tables are then created ON CLUSTER and replicated.",
     )
+    store_wait_s: float = Field(
+        default=120,
+        gt=0,
+        le=86_400,
+        description="Seconds a session waits for a store that does not answer before it is left to be resumed.",
+    )
     fsync: bool = Field(
         default=True, description="fsync claims, checkpoints and submissions before they count."
     )

@@ -309,8 +309,8 @@ def _ended(error: ChildTimeout | ChildDied, phase: str, timeout_s: float | None)
             f"its code ended the process itself (exit code {error.exit_code}), for instance with os._exit()"
         )
     hints = {
-        "memory": "WINDLASS_MEMORY_MB or the cascade's limits.memory_mb set how much; leave large tables in SQL",
-        "processes": "WINDLASS_PROCESSES_MAX or the phase's limits set how many",
+        "memory": "the cascade's limits or WINDLASS_MEMORY_MB set how much; leave large tables in SQL",
+        "processes": "the cascade's limits or WINDLASS_PROCESSES_MAX set how many",
     }
     return Failure(
         phase=phase, kind=kind, message=f"the session's child ended: {meaning or error.message}",

@@ -112,9 +112,12 @@ def _machine_limit(error: BaseException) -> tuple[str, str]:
     """(kind, hint) of an error that says that memory or disk ran out, else ("", "")."""
     text = str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
-        return "memory", "the session's memory limit was reached; the cascade's limits.memory_mb sets it"
+        return "memory", "the session's memory is used up; the cascade's limits or WINDLASS_MEMORY_MB set how much"
     if any(word in text for word in _FULL):
-        return "disk", "nothing of this phase was kept; free some space, or set WINDLASS_ROOT to a larger disk"
+        return (
+            "disk",
+            "nothing of this phase was kept; free some space and go on with the session",
+        )
     return "", ""
 
 

@@ -183,7 +183,7 @@ def _in_words(item: Any, *, model: type[BaseModel], loc: tuple[int | str, ...]) 
     if kind == "missing":
         owner = _model_at(model, loc[:-1])
         described = _description(owner, str(loc[-1]))
-        return f"the key '{loc[-1]}' is missing", f"it says: {described}" if described else ""
+        return f"the key '{loc[-1]}' is missing", f"it is: {described}" if described else ""
     if kind in _TYPE_WORDS:
         return f"must be {_TYPE_WORDS[kind]}{_BUT}{_shown(given)}", ""
     if kind in ("literal_error", "enum"):

@@ -20,6 +20,7 @@ from windlass.model.names import (
 from windlass.model.phase import Phase
 from windlass.model.problems import CascadeInvalid, Problem
 from windlass.model.references import check_references
+from windlass.model.template_text import check_templates
 from windlass.model.yaml_text import TEXT_BYTES_MAX, read_document
 
 # Sub-cascades that one cascade may bring with it; a fleet of them belongs in several deployments.

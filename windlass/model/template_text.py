@@ -17,6 +17,14 @@ _PARSED_CHARS_MAX = 1 << 20
 # As in `windlass.templates`: a mark that nobody writes, since shell text is full of `${#name}`.
 _NO_COMMENTS = {"comment_start_string": "{##", "comment_end_string": "##}"}
 
+# What Jinja calls them, and what an author sees.
+_MARKS = {
+    "end of print statement": "}}",
+    "end of statement block": "%}",
+    "the following tags: ": "",
+    "The innermost block that needs to be closed is": "the innermost open block is",
+}
+
 
 def check_templates(phases: Sequence[Phase], document: Document) -> list[Problem]:
     """The templates and conditions of `phases` that are not valid, at their own line."""
@@ -79,15 +87,16 @@ def _mistake(text: str, **marks: str) -> tuple[int, str] | None:
     try:
         Environment(autoescape=False, **marks).parse(text)  # type: ignore[arg-type]  # noqa: S701
     except TemplateSyntaxError as error:
-        return error.lineno, str(error.message)
+        message = str(error.message).replace("Jinja was looking for", "it lacks one of")
+        for word, mark in _MARKS.items():
+            message = message.replace(word, mark)
+        return error.lineno, message
     except RecursionError:
         return 1, "it is nested too deeply"
     return None
 
 
-def _problem(
-    document: Document, phase: Phase, path: KeyPath, line: int, message: str, word: str
-) -> Problem:
+def _problem(document: Document, phase: Phase, path: KeyPath, line: int, message: str, word: str) -> Problem:
     place = ("phases", phase.index, *path)
     said = f"this {word} is not valid: {message[:1].lower()}{message[1:].rstrip('.')}"
     raw = document.value["phases"][phase.index]

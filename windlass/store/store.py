@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from windlass.config import Settings
+from windlass.errors import StoreUnavailable
 from windlass.records import Checkpoint, Claim, Session
 from windlass.store.address import parse_address
 from windlass.store.artifacts import Artifacts
@@ -21,6 +22,9 @@ from windlass.store.sessions import Sessions
 from windlass.store.signals import Signals
 from windlass.store.workers import Workers
 from windlass.store.writer import CLOSE_S_MAX, Writer
+
+# How long closing waits after an error that says that the store does not answer: for a last try.
+_GIVEN_UP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,8 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # Who has given up on the store has waited for it already.
+        self.close(limit_s=_GIVEN_UP_S if isinstance(error, StoreUnavailable) else CLOSE_S_MAX)
 
 
 def open_store(settings: Settings) -> Store:

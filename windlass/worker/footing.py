@@ -25,10 +25,12 @@ class Footing:
     Attributes:
         worker_id: new for each footing.
         zygote: started on entry; closed at the latest on exit.
+        leave_proof: set it when a session may be left without a row that lets go of it; see `WorkerLock.release`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.worker_id = new_worker_id()
+        self.leave_proof = False
         self._lock = WorkerLock(settings.home, self.worker_id)
         self.zygote = Zygote(service=SERVICE, preload=PRELOADED, keep_fds=(self._lock.fd,))
 
@@ -40,4 +42,4 @@ class Footing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.zygote.close()
-        self._lock.release()
+        self._lock.release(leave_proof=self.leave_proof)

@@ -72,6 +72,7 @@ class LocalWorker:
         self.stop = stop or Stop()
         self._settings = settings
         self._store = store
+        self._footing = footing
         self._zygote = footing.zygote
         self._entries: dict[str, Path] = {}
         self._signals = SignalWatch(store.signals)
@@ -95,6 +96,11 @@ class LocalWorker:
     ) -> None:
         self._signals.close()
         self._zygote.close()
+        # An author's error comes before a session is begun, and an interrupted one is released. After any other
+        # error a session may be ours still, which only our death frees.
+        self._footing.leave_proof = error is not None and not isinstance(error, AuthorError | Interrupted)
+        if isinstance(error, StoreUnavailable):
+            return  # It was waited for as long as it is worth; what is told it now would wait as long again.
         self._store.workers.stopped(self.worker_id)
         self._store.flush()
 

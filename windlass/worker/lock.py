@@ -26,9 +26,15 @@ class WorkerLock:
         """The descriptor to hand on to descendants."""
         return self._fd
 
-    def release(self) -> None:
-        """Let go, and remove the file: a worker that ended in order needs no proof of death."""
-        self._path.unlink(missing_ok=True)
+    def release(self, *, leave_proof: bool = False) -> None:
+        """Let go.
+
+        Args:
+            leave_proof: keep the file, by which others see that this worker is dead: it may own a session
+                whose rows don't say that it was let go of. Else nobody needs it, and it is removed.
+        """
+        if not leave_proof:
+            self._path.unlink(missing_ok=True)
         os.close(self._fd)
 
 

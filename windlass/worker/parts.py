@@ -122,7 +122,7 @@ class PartsMaker:
             session_id=session.session_id,
             epoch=adoption.epoch,
             worker_id=self._worker_id,
-            ack_limit_s=ACK_LIMIT_S,
+            ack_limit_s=self._settings.store_wait_s,
             check=stop.check,
         )
         ledger.take_over(base=adoption.base, reason=adoption.reason, handled=adoption.handled)
