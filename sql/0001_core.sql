@@ -3,6 +3,10 @@
 -- Macros: {database}, {on_cluster}, {engine} (MergeTree, or ReplicatedMergeTree on a cluster), {fsync} (1 or 0),
 -- {retention_days}. A statement ends with a semicolon at the end of a line.
 --
+-- A row that must be kept is on the disk when it is acknowledged, and stays there: an insert is synced, and so is a
+-- merge, since the parts it replaces are deleted at once. Small parts are one packed file instead of ten
+-- (min_bytes_for_full_part_storage): a one-row insert makes a part, and creating and syncing files is most of its cost.
+--
 -- Append only: state is read from rows, never changed in place. Every row has an identity of its own (a session's
 -- id, an (epoch, seq), a chunk's number), so that a row that was sent twice is read once.
 
@@ -28,7 +32,8 @@ CREATE TABLE IF NOT EXISTS {database}.sessions {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY session_id
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, enable_block_number_column = 1,
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576, enable_block_number_column = 1,
     non_replicated_deduplication_window = 100000, replicated_deduplication_window = 100000,
     replicated_deduplication_window_seconds = 604800
 COMMENT 'One row per session as it was asked for; never changed.';
@@ -45,7 +50,8 @@ CREATE TABLE IF NOT EXISTS {database}.claims {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (session_id, epoch)
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, enable_block_number_column = 1,
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576, enable_block_number_column = 1,
     non_replicated_deduplication_window = 100000, replicated_deduplication_window = 100000,
     replicated_deduplication_window_seconds = 604800
 COMMENT 'The right to run a session, by epoch. Of several rows of one epoch the lowest _block_number holds.';
@@ -68,7 +74,8 @@ CREATE TABLE IF NOT EXISTS {database}.checkpoints {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (session_id, epoch, seq)
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576
 COMMENT 'A session''s history: one row per finished phase. Which rows count, windlass.protocol.history says.';
 
 -- What people read and analyse. By minute first, since people ask for a time; the filter finds one session in it.
@@ -95,7 +102,7 @@ ENGINE = {engine}
 PARTITION BY toMonday(at)
 ORDER BY (toStartOfMinute(at), session_id, epoch, seq)
 TTL toDateTime(at) + toIntervalDay({retention_days})
-SETTINGS ttl_only_drop_parts = 1
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_full_part_storage = 1048576
 COMMENT 'One row per event. A row sent twice has the same (session_id, epoch, seq).';
 
 -- The cascades themselves, by content. Chunks, so that no row is larger than 1 MiB.
@@ -113,7 +120,8 @@ CREATE TABLE IF NOT EXISTS {database}.cascade_versions {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (bundle, chunk)
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576
 COMMENT 'Every version of every cascade that was run, with all files it names.';
 
 -- Files and large values that phases made, by content.
@@ -129,7 +137,8 @@ CREATE TABLE IF NOT EXISTS {database}.artifacts {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (sha256, chunk)
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576
 COMMENT 'What phases left outside their rows, in chunks of 1 MiB.';
 
 CREATE TABLE IF NOT EXISTS {database}.workers {on_cluster}
@@ -145,7 +154,8 @@ CREATE TABLE IF NOT EXISTS {database}.workers {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (worker_id, at)
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576
 COMMENT 'What became of each worker: one row per event. A worker_id with an obituary stays dead.';
 
 CREATE TABLE IF NOT EXISTS {database}.signals {on_cluster}
@@ -159,5 +169,6 @@ CREATE TABLE IF NOT EXISTS {database}.signals {on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (session_id, at)
-SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}
+SETTINGS fsync_after_insert = {fsync}, fsync_part_directory = {fsync}, min_rows_to_fsync_after_merge = {fsync},
+    min_bytes_for_full_part_storage = 1048576
 COMMENT 'What outsiders said to sessions. Having handled one is a checkpoint of its session.';

@@ -44,7 +44,7 @@ class Settings(BaseModel):
         default=120,
         gt=0,
         le=86_400,
-        description="Seconds a session waits for a store that does not answer before it is left to be resumed.",
+        description="Seconds a session waits for a silent store before it is left to be resumed.",
     )
     fsync: bool = Field(
         default=True, description="fsync claims, checkpoints and submissions before they count."

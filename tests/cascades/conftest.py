@@ -46,6 +46,12 @@ class Windlass:
         """The report of a run of `cascade` (a path below cascades/, or a whole one) with `inputs`."""
         return json.loads(self(*_run(cascade, inputs), *words, code=code))
 
+    def run_again(self, session_id: str) -> dict[str, Any]:
+        """The report of a session that goes on and completes."""
+        report = json.loads(self("run", "--session", session_id, "-o", "json"))
+        assert report["status"] == "completed", report
+        return report
+
     def run_refused(self, cascade: str | Path, **inputs: Any) -> None:
         """See that `cascade` does not start with these inputs: exit 2, and nothing on stdout."""
         assert self(*_run(cascade, inputs), code=2) == ""

@@ -110,6 +110,16 @@ def test_the_doctor_names_a_store_that_is_not_there(windlass):
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["check"], ["schema"], ["sql"], ["logs"], ["sessions", "show"]]
+)
+def test_help_shows_its_examples_a_line_each_and_none_of_its_own_marks(windlass, command):
+    told = windlass(*command, "--help").stdout
+    assert "Usage: windlass" in told and "\\b" not in told and "\b" not in told
+    if not command:
+        assert "\n  windlass sessions list               what ran\n" in told
+
+
 def test_the_schema_is_json_and_completion_is_a_script(windlass):
     assert json.loads(windlass("schema").stdout)["type"] == "object"
     for shell in ("bash", "zsh", "fish"):

@@ -176,6 +176,45 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(address):
     assert ask(address, "POST", "/", **{"Content-Length": str(10**12)})[0] == 413
 
 
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused(address, table, monkeypatch):
+    monkeypatch.setattr("windlass.store.endpoint_body.BODY_BYTES_MAX", 1_000_000)
+    bomb = gzip.compress(b" " * 10_000_000)
+    headers = {"Content-Encoding": "gzip"}
+    assert ask(address, "POST", f"/?query=INSERT+INTO+{table}+FORMAT+CSV", bomb, **headers)[0] == 413
+
+
+def test_who_sends_too_much_gets_to_read_that(address, monkeypatch):
+    monkeypatch.setattr("windlass.store.endpoint_body.BODY_BYTES_MAX", 1_000_000)
+    assert ask(address, "POST", "/", b" " * 20_000_000)[0] == 413
+    assert ask(address, "POST", "/", iter([b" " * 1_000_000] * 20))[0] == 413
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "lz4", "zstd"])
+def test_a_body_that_is_not_packed_as_it_says_is_refused(address, encoding):
+    for body in (b"SELECT 1", gzip.compress(b"SELECT 1")[:-3]):
+        assert ask(address, "POST", "/", body, **{"Content-Encoding": encoding})[0] == 400
+    assert ask(address, "POST", "/", b"SELECT 1", **{"Content-Encoding": "br"})[0] == 415
+
+
+def test_a_body_in_several_packed_members_is_read_to_its_end(address):
+    body = gzip.compress(b"SELECT ") + gzip.compress(b"42")
+    assert ask(address, "POST", "/", body, **{"Content-Encoding": "gzip"})[2] == b"42\n"
+
+
+@pytest.mark.parametrize("form", ["JSONEachRow", "CSV", "TabSeparated"])
+def test_a_body_too_large_for_memory_goes_through_a_file_and_arrives_whole(address, table, monkeypatch, form):
+    monkeypatch.setattr("windlass.store.endpoint_body._MEMORY_BYTES_MAX", 1000)
+    lines = {"JSONEachRow": '{{"a":{0},"b":"x{0}"}}\n', "CSV": '{0},"x{0}"\n', "TabSeparated": "{0}\tx{0}\n"}
+    data = "".join(lines[form].format(number) for number in range(10_000)).encode()
+    head = f"INSERT INTO {table} (a, b) FORMAT {form}"
+    assert ask(address, "POST", f"/?query={quote(head)}", data)[0] == 200
+    assert ask(address, "POST", "/", head.encode() + b"\n" + data)[0] == 200
+    values = ",".join(f"({number},'v')" for number in range(10_000))
+    assert ask(address, "POST", "/", f"INSERT INTO {table} (a, b) VALUES {values}".encode())[0] == 200
+    answer = ask(address, "POST", "/", f"SELECT count(), sum(a), uniq(b) FROM {table}".encode())[2]
+    assert answer.split()[:2] == [b"30000", b"149985000"]
+
+
 def test_many_clients_at_once_get_their_own_answers(address):
     wrong = []
 

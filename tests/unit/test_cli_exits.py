@@ -1,5 +1,7 @@
 """Errors and reports become exit codes and words, and never a traceback."""
 
+import errno
+
 import pytest
 
 from windlass import errors
@@ -67,6 +69,18 @@ def test_a_bug_asks_to_be_reported(capsys):
     said = capsys.readouterr().err
     assert "bug of Windlass: ZeroDivisionError" in said
     assert "Traceback" not in said
+
+
+def test_what_the_machine_refuses_is_no_bug(capsys):
+    full = OSError(errno.ENOSPC, "No space left on device", "/root/of/it")
+    assert guarded(raising(full)) == Exit.UNREACHABLE
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "Error: the machine refused: No space left on device: /root/of/it\n  free some space"
+    )
+    assert guarded(raising(PermissionError(errno.EACCES, "Permission denied", "x"))) == Exit.UNREACHABLE
+    assert "WINDLASS_ROOT" in capsys.readouterr().err
+    assert guarded(raising(FileNotFoundError(errno.ENOENT, "No such file", "x"))) == Exit.BUG
 
 
 def test_the_debug_level_shows_the_traceback(capsys, monkeypatch):

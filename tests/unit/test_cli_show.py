@@ -127,7 +127,8 @@ def test_how_many_rows_are_not_shown_is_said(capsys):
 
 def test_a_result_is_shown_as_what_it_is(capsys):
     table = {"rows": [{"a": 1, "b": None}], "columns": ["a", "b"], "row_count": 1}
-    for value in (table, "a report\n", {"x": [1]}, None, 0):
+    nothing = {"rows": [], "columns": [], "row_count": 0}  # of statements that return nothing
+    for value in (table, nothing, "a report\n", {"x": [1]}, None, 0):
         print_value(value)
     assert capsys.readouterr().out == 'a  b\n-  ----\n1  NULL\na report\n{\n  "x": [\n    1\n  ]\n}\n0\n'
 

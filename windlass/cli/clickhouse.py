@@ -11,6 +11,9 @@ from windlass.cli.exits import Exit
 from windlass.cli.interrupt import stopping_on_signals
 from windlass.cli.opening import read_settings
 
+# How soon a signal is noticed at the latest; most wake the wait at once.
+_LOOK_S = 0.5
+
 
 class _Stop:
     """Set by the first signal."""
@@ -60,7 +63,9 @@ def clickhouse(
     with stopping_on_signals(stop, is_quiet=False):
         click.echo(f"ClickHouse {holder.version} listens on {holder.address.origin}", err=True)
         click.echo(f"  export WINDLASS_CLICKHOUSE_URL={holder.address.shown}", err=True)
-        stop.event.wait()
+        while not stop.event.wait(_LOOK_S):
+            # The engine's threads may be the ones to get the signal; its handler runs when this thread wakes.
+            continue
         is_over = holder.close()
     if not is_over:
         click.echo("a statement could not be ended; what was acknowledged is kept", err=True)

@@ -15,8 +15,8 @@ from windlass.clock import boot_s
 from windlass.records import LogLine
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
 
 # How often the live table is drawn: enough for a clock that shows tenths to look alive.
 _DRAWS_PER_S = 8
@@ -145,18 +145,20 @@ class LiveTable:
             row.rows = line.data.get("rows")
             row.attempts = int(line.data.get("attempts", 1))
 
-    def _draw(self) -> "Table":
+    def _draw(self) -> "Group":
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         with self._lock:
             rows = list(self._rows.items())
+            head = [Text(f"session {self._session_id}", "dim")] if self._session_id else []
         height = self._live.console.height if self._live is not None else 24
         for name, row in rows[-max(3, height - _LINES_KEPT) :]:
             sign, style = _SIGNS.get(row.status, _FAILED)
             spent_s = boot_s() - row.began_s if row.status == "running" else row.duration_s
-            counted = "" if row.rows is None else f"{row.rows:,} rows"
+            counted = "" if row.rows is None else _rows(row.rows)
             tries = f"attempt {row.attempts}" if row.attempts > 1 else ""
             first_line = printable(row.note.partition("\n")[0])
             table.add_row(
@@ -167,7 +169,7 @@ class LiveTable:
                 tries,
                 Text(first_line, "red"),
             )
-        return table
+        return Group(*head, table)
 
 
 def describe(line: LogLine) -> str:
@@ -180,7 +182,7 @@ def describe(line: LogLine) -> str:
         case "phase.done":
             rows = line.data.get("rows")
             return f"{about}: done in {seconds(line.duration_s)}" + (
-                f", {rows:,} rows" if rows is not None else ""
+                f", {_rows(rows)}" if rows is not None else ""
             )
         case "phase.skipped":
             return f"{about}: skipped"
@@ -189,7 +191,13 @@ def describe(line: LogLine) -> str:
         case "attempt.failed":
             pause = seconds(line.data["delay_s"])
             return f"{about}: attempt {line.data['attempt']} failed: {first}; the next in {pause}"
+        case "session.started":
+            return f"session {line.session_id} begins"  # whoever kills it, or follows its logs, needs the id
         case "session.resumed":
             return f"session {line.session_id} goes on"
         case _:
             return ""
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

@@ -112,7 +112,7 @@ def _machine_limit(error: BaseException) -> tuple[str, str]:
     """(kind, hint) of an error that says that memory or disk ran out, else ("", "")."""
     text = str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
-        return "memory", "the session's memory is used up; the cascade's limits or WINDLASS_MEMORY_MB set how much"
+        return "memory", "the cascade's limits or WINDLASS_MEMORY_MB say how much memory there is"
     if any(word in text for word in _FULL):
         return (
             "disk",

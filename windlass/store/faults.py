@@ -1,5 +1,7 @@
 """What an error of the store means: who must act, and whether the statement's fate is known."""
 
+import re
+
 from windlass.errors import AccessDenied, AuthorError, OperatorError, StoreUnavailable, WindlassError
 
 TIMEOUT_EXCEEDED = 159
@@ -35,6 +37,8 @@ UNKNOWN_TABLE = 60
 READONLY = 164
 # A server's text can be long; what is wrong stands in its beginning.
 _MESSAGE_CHARS_MAX = 600
+# The request's own URL, which urllib3 puts into its errors: a line of settings that says nothing.
+_URL = re.compile(r" with url: \S+")
 
 
 class StatementRefused(OperatorError):
@@ -87,5 +91,5 @@ def _is_transport(error: Exception, operational: type[Exception]) -> bool:
 
 
 def _first_lines(text: str) -> str:
-    text = " ".join(text.split())
+    text = _URL.sub("", " ".join(text.split()))
     return text if len(text) <= _MESSAGE_CHARS_MAX else text[:_MESSAGE_CHARS_MAX] + " …"

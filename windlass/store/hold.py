@@ -129,7 +129,7 @@ def _engine(folder: Path) -> Any:
         ) from None
     try:
         return chdb.connect(str(folder))  # type: ignore[no-untyped-call]
-    except Exception as error:  # The engine has a type of its own for some of its errors, none for others.
+    except (chdb.ChdbError, RuntimeError) as error:
         raise OperatorError(
             f"the engine cannot use {folder}: {' '.join(str(error).split())[:600]}"
         ) from error

@@ -235,7 +235,8 @@ class Migrator:
             if settings.get("fsync_after_insert", fsync) != fsync and name != "schema_migrations":
                 self._database.command(
                     f"ALTER TABLE `{name}`{on_cluster} MODIFY SETTING"
-                    f" fsync_after_insert = {fsync}, fsync_part_directory = {fsync}"
+                    f" fsync_after_insert = {fsync}, fsync_part_directory = {fsync},"
+                    f" min_rows_to_fsync_after_merge = {fsync}"
                 )
             days = _TTL_DAYS.search(row["engine_full"])
             if days and int(days.group(1)) != self._wanted.retention_days:

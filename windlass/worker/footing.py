@@ -25,7 +25,8 @@ class Footing:
     Attributes:
         worker_id: new for each footing.
         zygote: started on entry; closed at the latest on exit.
-        leave_proof: set it when a session may be left without a row that lets go of it; see `WorkerLock.release`.
+        leave_proof: set it when a session may be left without a row that lets go of it;
+            see `WorkerLock.release`.
     """
 
     def __init__(self, settings: Settings) -> None:

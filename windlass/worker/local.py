@@ -23,7 +23,7 @@ from typing import Self
 
 from windlass.clock import boot_s, now
 from windlass.config import Settings
-from windlass.errors import NotFound, OperatorError
+from windlass.errors import AuthorError, Interrupted, NotFound, OperatorError, StoreUnavailable
 from windlass.model import Bundle, Cascade, load_cascade, make_bundle, unpack_bundle
 from windlass.phases import Stop
 from windlass.protocol import read_history
@@ -96,8 +96,8 @@ class LocalWorker:
     ) -> None:
         self._signals.close()
         self._zygote.close()
-        # An author's error comes before a session is begun, and an interrupted one is released. After any other
-        # error a session may be ours still, which only our death frees.
+        # An author's error comes before a session is begun, and an interrupted one is released. After any
+        # other error a session may be ours still, which only our death frees.
         self._footing.leave_proof = error is not None and not isinstance(error, AuthorError | Interrupted)
         if isinstance(error, StoreUnavailable):
             return  # It was waited for as long as it is worth; what is told it now would wait as long again.

@@ -17,10 +17,6 @@ from windlass.worker.adoption import Adoption
 from windlass.worker.guests import GuestMaker, named_variables
 from windlass.worker.sub_sessions import RunSession, SubSessions
 
-# How long a step waits for the store's acknowledgement before the session is left to be resumed. A
-# restart of a ClickHouse server takes well under a minute.
-ACK_LIMIT_S = 120.0
-
 
 class PartsMaker:
     """Makes `SessionParts` for the sessions of one worker.
