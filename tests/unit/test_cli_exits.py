@@ -72,11 +72,11 @@ def test_a_bug_asks_to_be_reported(capsys):
 
 
 def test_what_the_machine_refuses_is_no_bug(capsys):
-    full = OSError(errno.ENOSPC, "No space left on device", "/root/of/it")
+    full = OSError(errno.ENOSPC, "No space left on device", "/full/disk")
     assert guarded(raising(full)) == Exit.UNREACHABLE
     said = capsys.readouterr().err
     assert said.startswith(
-        "Error: the machine refused: No space left on device: /root/of/it\n  free some space"
+        "Error: the machine refused: No space left on device: /full/disk\n  free some space"
     )
     assert guarded(raising(PermissionError(errno.EACCES, "Permission denied", "x"))) == Exit.UNREACHABLE
     assert "WINDLASS_ROOT" in capsys.readouterr().err

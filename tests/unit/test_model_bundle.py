@@ -194,6 +194,17 @@ def test_a_bundle_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_became_of_an_unpacked_file_is_put_right(tmp_path):
+    folder = write(
+        tmp_path / "made", main_yaml="cascade_id: m\nphases: [{name: a, sql: '@sql/q.sql'}]", sql__q_sql="S"
+    )
+    bundle = make_bundle(load_cascade(folder / "main.yaml"))
+    entry = unpack_bundle(bundle, tmp_path / "to")
+    (tmp_path / "to" / "sql" / "q.sql").unlink()
+    entry.write_text("cascade_id: n\nphases: [{name: a, sql: '@sql/q.sql'}]")
+    assert make_bundle(load_cascade(unpack_bundle(bundle, tmp_path / "to"))).hash == bundle.hash
+
+
 def test_several_processes_may_unpack_the_same_bundle_at_once(tmp_path):
     bundle = bundle_of({"a.yaml": b"x", **{f"d/{n}.txt": b"y" * 1000 for n in range(50)}}, "a.yaml")
     with ThreadPoolExecutor(8) as pool:

@@ -1,7 +1,7 @@
 """`windlass check` and `windlass schema`: what can be said of a cascade without running it."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,8 @@ def load_to_run(name: str, settings: "Settings") -> "Cascade":
     cascade = load_cascade(path, search=search_path(settings))
     missing = unbuilt(cascade)
     if missing:
-        lines = "\n".join(f"  {problem}" for problem in missing)
+        # What `check` only warns of is the error here.
+        lines = "\n".join(f"  {replace(problem, severity='error')}" for problem in missing)
         raise NotBuilt(f"{path} uses what this version of Windlass cannot run yet:\n{lines}")
     return cascade
 

@@ -1,8 +1,10 @@
 """`windlass clickhouse`: serve an embedded folder to several processes of this machine."""
 
 import os
+import signal
+import socket
 import sys
-import threading
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -11,18 +13,32 @@ from windlass.cli.exits import Exit
 from windlass.cli.interrupt import stopping_on_signals
 from windlass.cli.opening import read_settings
 
-# How soon a signal is noticed at the latest; most wake the wait at once.
-_LOOK_S = 0.5
 
+class _Signals:
+    """Waits for the first signal.
 
-class _Stop:
-    """Set by the first signal."""
+    Through a pipe that Python's own handler in C writes to, in whichever thread the signal arrives: the
+    engine has many, and a wait for an `Event` would not see a signal that one of them got. Nor may a handler
+    set an `Event` that the same thread is waiting for: it can hold the lock inside it at that moment.
+    """
 
     def __init__(self) -> None:
-        self.event = threading.Event()
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._came = False
+        self._before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
 
     def set(self, reason: Exception) -> None:
-        self.event.set()
+        self._came = True
+
+    def wait(self) -> None:
+        while not self._came:
+            self._reader.recv(1)
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(self._before)
+        self._reader.close()
+        self._writer.close()
 
 
 @click.command(short_help="Serve an embedded store to several processes.")
@@ -59,13 +75,10 @@ def clickhouse(
         password=settings.clickhouse_password if password is None else password,
         database=settings.clickhouse_database,
     )
-    stop = _Stop()
-    with stopping_on_signals(stop, is_quiet=False):
+    with closing(_Signals()) as signals, stopping_on_signals(signals, is_quiet=False):
         click.echo(f"ClickHouse {holder.version} listens on {holder.address.origin}", err=True)
         click.echo(f"  export WINDLASS_CLICKHOUSE_URL={holder.address.shown}", err=True)
-        while not stop.event.wait(_LOOK_S):
-            # The engine's threads may be the ones to get the signal; its handler runs when this thread wakes.
-            continue
+        signals.wait()
         is_over = holder.close()
     if not is_over:
         click.echo("a statement could not be ended; what was acknowledged is kept", err=True)

@@ -1,5 +1,6 @@
 """A session's report and its events, as text."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from windlass.records import Json, JsonObject, LogLine
 _ROWS_SHOWN = 20
 # Lines of a JSON result that a person is shown.
 _LINES_SHOWN = 200
+# Characters of a text result that a terminal is shown: some ten screens. A file or pipe gets all of it.
+_CHARS_SHOWN = 20_000
 _TEXT_KEPT = "\n\t"
 
 
@@ -67,7 +70,10 @@ def print_value(value: Json) -> None:
         if names:  # statements that return nothing have no columns: there is nothing to show
             print_table(names, rows, rows_max=_ROWS_SHOWN, total=int(value["row_count"]))
     elif isinstance(value, str):
-        click.echo(printable(value, keep=_TEXT_KEPT).rstrip("\n"))
+        shown = value[:_CHARS_SHOWN] if sys.stdout.isatty() else value
+        click.echo(printable(shown, keep=_TEXT_KEPT).rstrip("\n"))
+        if len(shown) < len(value):
+            click.echo(f"(… {len(value) - len(shown):,} more characters; -o json shows all)")
     elif value is not None:
         lines = as_json(value, indent=2).splitlines()
         for line in lines[:_LINES_SHOWN]:

@@ -122,9 +122,10 @@ def make_bundle(cascade: Cascade) -> Bundle:
 
 
 def unpack_bundle(bundle: Bundle, into: Path) -> Path:
-    """Writes the files below the folder `into`, unless it is there already; the entry's path.
+    """Writes the files below the folder `into`, as far as they are not there already; the entry's path.
 
-    The folder appears whole or not at all, also when several processes unpack at once.
+    The folder appears whole or not at all, also when several processes unpack at once. Files of one that is
+    there are put right: authors' code runs in it, and a session runs what it started with.
 
     Raises:
         AuthorError: a name is unsafe.
@@ -134,6 +135,7 @@ def unpack_bundle(bundle: Bundle, into: Path) -> Path:
         check_name(name)
     entry = into / bundle.entry
     if entry.is_file():
+        _put_right(bundle, into)
         return entry
     into.parent.mkdir(parents=True, exist_ok=True)
     made = into.parent / f".{into.name}.{uuid.uuid4().hex}"
@@ -149,6 +151,18 @@ def unpack_bundle(bundle: Bundle, into: Path) -> Path:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return entry
+
+
+def _put_right(bundle: Bundle, folder: Path) -> None:
+    """Write again what is missing or was changed."""
+    for name, content in bundle.files.items():
+        path = folder / name
+        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = path.parent / f".{uuid.uuid4().hex}"
+        made.write_bytes(content)
+        made.replace(path)
 
 
 def check_name(name: str) -> None:

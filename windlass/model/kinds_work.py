@@ -43,7 +43,10 @@ class ShellPhase(Phase):
     """A shell script."""
 
     kind: ClassVar[PhaseKind] = PhaseKind.SHELL
-    shell: Text = Field(min_length=1, description="The script; a template, or `@file.sh`.")
+    shell: Text = Field(
+        min_length=1,
+        description="The script; a template, or `@file.sh`. Write {{ x }} without quotes: values are quoted.",
+    )
     env: dict[str, PlainText] = Field(default_factory=dict, description="Variables; templates are rendered.")
     stdin_table: str | None = Field(
         default=None,
