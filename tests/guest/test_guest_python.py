@@ -186,3 +186,12 @@ def test_sessions_do_not_repeat_each_others_random_numbers(tmp_path, bundle):
         made.service.close()
         numpy.random.set_state(state)
     assert drawn[0] != drawn[1]
+
+
+def test_a_functions_failure_shows_its_lines_and_none_of_ours(session, bundle):
+    (bundle / "broken.py").write_text("def f(n):\n    return 1 / n\n")
+    failure = session.fails("python", function="broken.f", inputs={"n": 0})
+    assert "return 1 / n" in failure["detail"] and "windlass" not in failure["detail"]
+    failure = session.fails("python", function="broken.f", inputs={})
+    assert "missing 1 required positional argument: 'n'" in failure["message"]
+    assert "windlass" not in failure["detail"]

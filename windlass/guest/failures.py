@@ -1,11 +1,14 @@
 """Why authors' work failed, in the words of the author's own text."""
 
+import os
 import re
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import windlass
 from windlass.errors import WindlassError
 from windlass.records import Failure
 from windlass.scratch import ScratchError
@@ -15,6 +18,8 @@ DETAIL_CHARS_MAX = 20_000
 _LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 _MISSING_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _MISSING_EXTENSION = re.compile(r"extension", re.IGNORECASE)
+# Where our own code is: its lines tell an author nothing.
+_OURS = str(Path(windlass.__file__).parent) + os.sep
 # How the C library, and so Python and DuckDB, say that a disk or a quota is full.
 _FULL = ("No space left on device", "Disk quota exceeded")
 
@@ -47,14 +52,14 @@ def python_failure(error: BaseException, *, phase: str, first_line: int = 1) -> 
             detail="".join(traceback.format_exception_only(error)),
         )  # fmt: skip
     tail = _author_frames(error.__traceback__, own)
-    if tail is None and is_duckdb_error(error):
+    if is_duckdb_error(error) and not _is_authors(error.__traceback__, own):
         return sql_failure(error, phase=phase, line=0)
     lines = [frame.tb_lineno for frame in _walk(tail) if frame.tb_frame.f_code.co_filename == own]
     message = _message(error)
     kind, hint = _machine_limit(error)
     if isinstance(error, SystemExit):
         hint = "a phase ends where its code ends; raise an error to make it fail"
-    detail = "".join(traceback.format_exception(type(error), error, tail or error.__traceback__))
+    detail = "".join(traceback.format_exception(type(error), error, tail))
     return Failure(
         phase=phase, kind=kind or "python", message=message, detail=clip(detail), hint=hint,
         line=lines[-1] + first_line - 1 if lines else 0,
@@ -83,7 +88,7 @@ def sql_failure(error: BaseException, *, phase: str, line: int = 1, tables: Iter
     found = _LINE.search(text)
     at = line + int(found.group(1)) - 1 if found else line
     message = text.split("\n\n", maxsplit=1)[0].strip()
-    detail = "" if message == text.strip() else clip(text)
+    detail = clip(text.strip().removeprefix(message).strip("\n"))
     kind, hint = _machine_limit(error)
     if kind == "disk":
         message = f"the disk is full: {message}"
@@ -135,11 +140,18 @@ def _walk(tail: TracebackType | None) -> Iterable[TracebackType]:
 
 
 def _author_frames(tail: TracebackType | None, own: str) -> TracebackType | None:
-    """The traceback from the author's first line on; None where there is none."""
+    """The traceback from the author's first line on, or from what was called for them; never our own lines."""
     for frame in _walk(tail):
         if frame.tb_frame.f_code.co_filename == own:
             return frame
-    return None
+    while tail is not None and tail.tb_frame.f_code.co_filename.startswith(_OURS):
+        tail = tail.tb_next
+    return tail
+
+
+def _is_authors(tail: TracebackType | None, own: str) -> bool:
+    """Did it come out of the author's own lines?"""
+    return any(frame.tb_frame.f_code.co_filename == own for frame in _walk(tail))
 
 
 def _sql_hint(message: str, tables: Iterable[str]) -> str:

@@ -15,6 +15,8 @@ from windlass.errors import AuthorError
 # How many of the names that exist a message lists; more than a dozen is a wall nobody reads.
 _NAMES_SHOWN = 12
 
+_NO_FILTER = re.compile(r"No filter named '(.+?)'")
+
 # The file name that Jinja compiles templates under; frames that carry it are the author's lines.
 TEMPLATE_FILE = "<template>"
 
@@ -66,6 +68,13 @@ def explain(
     if isinstance(error, UndefinedError):
         return _explain_undefined(str(error.message), names, line)
     if isinstance(error, TemplateSyntaxError):
+        unknown = _NO_FILTER.match(str(error.message))
+        if unknown:
+            from windlass.templates.filters import FILTER_NAMES  # it imports this module
+
+            return TemplateError(
+                str(error.message).rstrip("."), hint=closest(unknown[1], FILTER_NAMES), line=line
+            )
         return TemplateError(
             f"the template cannot be read: {error.message}",
             hint="text that is no template but holds {{ or {% goes between {% raw %} and {% endraw %}",

@@ -28,6 +28,10 @@ class Raw(str):
     __slots__ = ()
 
 
+# What there is, for a message that guesses what was meant.
+FILTER_NAMES = (*FILTERS, "raw", "fromjson", "sql_literal", "shell_quote")
+
+
 def is_structural(name: str) -> bool:
     """Does the filter only hand on what it is given?"""
     return name in _STRUCTURAL

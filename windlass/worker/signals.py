@@ -20,6 +20,10 @@ from windlass.store import Signals
 # How long a cancel may go unheard: half of the second in which running work is to end.
 TICK_S = 0.5
 
+# How long closing waits for a look. With the embedded store one takes milliseconds, and must not outlive the
+# engine; with a server that is gone, waiting for it would only hold up the end.
+CLOSE_S_MAX = 5.0
+
 CANCEL = "cancel"
 
 
@@ -44,9 +48,9 @@ class SignalWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; waits for the look it is in."""
+        """End the thread; waits a moment for the look it is in."""
         self._closed.set()
-        self._thread.join()
+        self._thread.join(timeout=CLOSE_S_MAX)
 
     @contextmanager
     def follow(self, session_id: str, *, stop: Stop, handled: Collection[str]) -> Iterator[None]:
