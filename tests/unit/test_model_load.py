@@ -263,7 +263,7 @@ def test_what_is_not_built_is_named_with_its_place():
 
 def test_what_is_built_gives_no_warning():
     text = (
-        "cascade_id: c\non_failure: f\ntimeout: 60\ntags: [a]\npriority: 3\naccess: {read: x}\n"
+        "cascade_id: c\non_failure: f\ntimeout: 60\ntags: [a]\naccess: {read: x}\n"
         "keep_scratch: true\nlimits: {memory_mb: 99}\n"
         "phases:\n  - {name: a, sql: s, params: [1], when: 'true', retry: 2, timeout: 3, pure: true}\n"
         "  - {name: b, shell: s, on_error: continue, skip_if: 'false', mock: null}\n"

@@ -216,3 +216,9 @@ def test_a_simple_rendering_is_quick(templates: Templates) -> None:
     for _ in range(1000):
         templates.render("a {{ input.n }}", NAMES)
     assert time.thread_time() - began < 0.5
+
+
+def test_a_filter_that_does_not_exist_is_guessed(templates: Templates) -> None:
+    with pytest.raises(TemplateError, match="there is no filter 'sql_litteral'") as raised:
+        templates.render("{{ input.path | sql_litteral }}", NAMES)
+    assert raised.value.hint == "did you mean 'sql_literal'?"

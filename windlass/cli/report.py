@@ -90,6 +90,9 @@ def _say_failure(report: JsonObject) -> None:
     error = report["error"]
     where = f"phase {error['phase']}" if error.get("phase") else "the session"
     line = f", line {error['line']}" if error.get("line") else ""
+    if report["status"] == "cancelled":
+        click.echo(f"Error: the session was cancelled: {printable(error['message'])}", err=True)
+        return
     click.echo(
         f"Error: {where} failed ({error['kind']}{line}): {printable(error['message'], keep=_TEXT_KEPT)}",
         err=True,
@@ -109,7 +112,8 @@ def _say_next(report: JsonObject, home: Path) -> None:
     click.echo("", err=True)
     click.echo(f"session {session_id} {report['status']} in {seconds(report['duration_s'])}", err=True)
     if report["status"] in ("failed", "cancelled"):
-        click.echo(f"  windlass run --session {session_id}    goes on from there once it is mended", err=True)
+        when = " once it is mended" if report["status"] == "failed" else ""
+        click.echo(f"  windlass run --session {session_id}    goes on from there{when}", err=True)
     click.echo(f"  windlass logs {session_id}    what happened", err=True)
     query = f"SELECT phase, status, duration_s FROM phases WHERE session_id = '{session_id}'"
     click.echo(f'  windlass sql "{query}"', err=True)

@@ -21,7 +21,7 @@ _FORMATS = click.Choice(["table", "json", "jsonl"])
 
 @click.group()
 def sessions() -> None:
-    """List sessions, look at one, or run one again."""
+    """List sessions, look at one, run one again, or end one."""
 
 
 @sessions.command("list")

@@ -140,7 +140,7 @@ def _walk(tail: TracebackType | None) -> Iterable[TracebackType]:
 
 
 def _author_frames(tail: TracebackType | None, own: str) -> TracebackType | None:
-    """The traceback from the author's first line on, or from what was called for them; never our own lines."""
+    """The traceback from the author's first line on, or from what was called for them."""
     for frame in _walk(tail):
         if frame.tb_frame.f_code.co_filename == own:
             return frame

@@ -28,7 +28,7 @@ UNBUILT_KIND_KEYS: Mapping[type[Phase], frozenset[str]] = {
     CascadePhase: frozenset({"state_in"}),
 }
 CASCADE_KEYS = frozenset({
-    "cascade_id", "description", "inputs_schema", "phases", "on_failure", "timeout_s", "tags", "priority",
+    "cascade_id", "description", "inputs_schema", "phases", "on_failure", "timeout_s", "tags",
     "access", "files", "keep_scratch", "limits",
 })  # fmt: skip
 ISOLATIONS = frozenset({"child", "inline"})

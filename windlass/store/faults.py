@@ -39,6 +39,8 @@ READONLY = 164
 _MESSAGE_CHARS_MAX = 600
 # The request's own URL, which urllib3 puts into its errors: a line of settings that says nothing.
 _URL = re.compile(r" with url: \S+")
+# What the system said of a connection, at the core of what urllib3 wraps around it.
+_SYSTEM_SAID = re.compile(r"\[Errno -?\d+\] ([^'\")>]+)")
 
 
 class StatementRefused(OperatorError):
@@ -78,6 +80,8 @@ def explain(error: Exception, *, where: str) -> WindlassError:
             hint="check the user and password in WINDLASS_CLICKHOUSE_URL and what that user is granted",
         )
     if code in _PASSING or (code == 0 and _is_transport(error, OperationalError)):
+        said = _SYSTEM_SAID.findall(text)
+        text = said[-1].strip().lower() if said else text
         return StoreUnavailable(
             f"the store at {where} does not answer: {text}", hint="is it running, and reachable?"
         )

@@ -149,8 +149,10 @@ class Migrator:
                 )
             if known[name].checksum != checksum:
                 raise OperatorError(
-                    f"sql/{name}_….sql was changed after it was applied to {self._database.name}",
-                    hint="undo the change, and put what you want into a new file with the next number",
+                    f"the tables of {self._database.name} were made by another version of Windlass, whose"
+                    f" schema {name} differs from this one's",
+                    hint="use the Windlass that made them, or another WINDLASS_ROOT or database; a change of"
+                    " the schema belongs into a file with the next number in sql/",
                 )
 
     def _apply(self, file: SqlFile, *, attempt: int) -> bool:

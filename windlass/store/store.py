@@ -27,6 +27,11 @@ from windlass.store.writer import CLOSE_S_MAX, Writer
 _GIVEN_UP_S = 2.0
 
 
+# How long a store that does not answer is asked when it is opened. Nothing has begun yet, so that an error
+# now is kinder than patience; a server that is just starting is asked several times meanwhile.
+OPEN_PATIENCE_S = 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One session as it stands, read so that it may be told.
@@ -151,10 +156,11 @@ def open_store(settings: Settings) -> Store:
     reach = Reach(address, replicated=bool(settings.clickhouse_cluster))
     try:
         database = Database(reach, name=address.database)
+        first = Database(reach, name=address.database, patience_s=OPEN_PATIENCE_S)
         wanted = Wanted(
             cluster=settings.clickhouse_cluster, fsync=settings.fsync, retention_days=settings.retention_days
         )
-        applied = Migrator(database, wanted=wanted).migrate()
+        applied = Migrator(first, wanted=wanted).migrate()
     except BaseException:
         reach.close()
         raise

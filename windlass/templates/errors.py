@@ -68,35 +68,43 @@ def explain(
     if isinstance(error, UndefinedError):
         return _explain_undefined(str(error.message), names, line)
     if isinstance(error, TemplateSyntaxError):
-        unknown = _NO_FILTER.match(str(error.message))
-        if unknown:
-            from windlass.templates.filters import FILTER_NAMES  # it imports this module
-
-            return TemplateError(
-                str(error.message).rstrip("."), hint=closest(unknown[1], FILTER_NAMES), line=line
-            )
-        return TemplateError(
-            f"the template cannot be read: {error.message}",
-            hint="text that is no template but holds {{ or {% goes between {% raw %} and {% endraw %}",
-            line=line,
-        )
+        return _explain_syntax(str(error.message), line)
     if isinstance(error, SecurityError):
         return TemplateError(
             str(error).rstrip("."), hint="templates see values, not what Python makes of them"
         )
+    return TemplateError(_what_python_said(error), line=line)
+
+
+def _what_python_said(error: BaseException) -> str:
     if isinstance(error, RecursionError):
-        return TemplateError("the template is nested too deeply, or calls itself without end", line=line)
+        return "the template is nested too deeply, or calls itself without end"
     if isinstance(error, MemoryError):
-        return TemplateError("the template needs more memory than there is", line=line)
+        return "the template needs more memory than there is"
     if isinstance(error, SyntaxError):
-        return TemplateError(f"the template cannot be compiled: {error.msg}")
-    return TemplateError(f"the template failed: {type(error).__name__}: {error}", line=line)
+        return f"the template cannot be compiled: {error.msg}"
+    return f"the template failed: {type(error).__name__}: {error}"
 
 
 def closest(name: object, known: Iterable[object]) -> str:
     """The suggestion "did you mean 'x'?", or "" where nothing is near."""
     near = difflib.get_close_matches(str(name), [str(each) for each in known], n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _explain_syntax(message: str, line: int) -> TemplateError:
+    from windlass.templates.filters import FILTER_NAMES  # it imports this module
+
+    unknown = _NO_FILTER.match(message)
+    if unknown:
+        return TemplateError(
+            f"there is no filter {unknown[1]!r}", hint=closest(unknown[1], FILTER_NAMES), line=line
+        )
+    return TemplateError(
+        f"the template cannot be read: {message}",
+        hint="text that is no template but holds {{ or {% goes between {% raw %} and {% endraw %}",
+        line=line,
+    )
 
 
 def _explain_undefined(message: str, names: Iterable[str], line: int) -> TemplateError:

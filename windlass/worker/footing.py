@@ -15,7 +15,7 @@ from windlass.worker.ids import new_worker_id
 from windlass.worker.lock import WorkerLock
 
 # What a session's child imports before it is needed, so that a new child has it at no cost.
-PRELOADED = ("duckdb", "pandas", "pyarrow", "pyarrow.parquet")
+PRELOADED = ("duckdb", "pandas", "pyarrow", "pyarrow.pandas_compat", "pyarrow.parquet")
 SERVICE = "windlass.guest.service:Service"
 
 

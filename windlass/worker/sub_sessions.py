@@ -87,5 +87,7 @@ def _outcome(child: Session, position: Position, phase: str) -> Outcome:
         return Done(output=output)
     error = (position.end or {}).get("error") or {}
     reason = error.get("message", "")
+    if error.get("kind") == "cascade":  # it only passes on what its own sub-cascade said
+        return Failed(Failure(phase=phase, kind="cascade", message=reason, detail=error.get("detail", "")))
     message = f"sub-cascade {child.cascade_id} (session {child.session_id}) {position.status}: {reason}"
     return Failed(Failure(phase=phase, kind="cascade", message=message, detail=error.get("detail", "")))
