@@ -56,9 +56,17 @@ def main() -> int:
         )
         assert worker.stdout is not None
         worker.stdout.readline()
-        print(f"a worker at rest, embedded engine: {resident_mb(worker.pid):.0f} MiB resident")
+        below = sum(resident_mb(int(pid)) for pid in children_of(worker.pid))
+        print(
+            f"a worker at rest, embedded engine: {resident_mb(worker.pid):.0f} MiB resident, its zygote {below:.0f}"
+        )
         worker.communicate("")
     return 0
+
+
+def children_of(pid: int) -> list[str]:
+    """The processes that `pid` started."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def timed(command: list[str], environ: dict[str, str]) -> float:
