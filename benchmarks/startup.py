@@ -57,9 +57,8 @@ def main() -> int:
         assert worker.stdout is not None
         worker.stdout.readline()
         below = sum(resident_mb(int(pid)) for pid in children_of(worker.pid))
-        print(
-            f"a worker at rest, embedded engine: {resident_mb(worker.pid):.0f} MiB resident, its zygote {below:.0f}"
-        )
+        own = resident_mb(worker.pid)
+        print(f"a worker at rest, embedded engine: {own:.0f} MiB resident, its zygote {below:.0f}")
         worker.communicate("")
     return 0
 
