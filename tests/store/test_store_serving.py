@@ -113,14 +113,15 @@ def test_every_way_to_insert_and_select_of_the_client_works(client, table):
 
 
 def test_an_answer_of_many_rows_takes_bounded_memory(serving):
-    sql = "SELECT number AS a, toString(number) AS s, repeat('x', 200) AS x FROM numbers(1000000)"
+    sql = "SELECT number AS a, toString(number) AS s, repeat('x', 200) AS x FROM numbers(3000000)"
 
     def read():
         with client_of(serving) as client, client.query_np_stream(sql) as stream:
-            assert sum(len(block) for block in stream) == 1_000_000
+            assert sum(len(block) for block in stream) == 3_000_000
 
     read()  # what the engine keeps for itself, it has from now on
-    assert peak_mib(serving, read) < 100, "the answer is 220 MB"
+    # The engine's blocks on the way vary by some 100 MB with the machine's load; the whole would be 660.
+    assert peak_mib(serving, read) < 330, "the answer is 660 MB"
 
 
 def test_a_large_insert_takes_bounded_memory(serving, table):
