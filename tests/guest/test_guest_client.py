@@ -33,8 +33,9 @@ class Worker:
         self.stop = threading.Event()
         self.lines: list[tuple[str, str]] = []
         self.spawned = 0
+        self.saved = []
         self.guest = Guest(
-            spawn=self.spawn, restored=[], echo=self.echo, stop=self.stop,
+            spawn=self.spawn, restored=lambda: self.saved, echo=self.echo, stop=self.stop,
             log=lambda level, text: self.lines.append((level, text)), log_bytes_max=LOG_BYTES_MAX,
         )  # fmt: skip
         self.inline = InlinePython(
@@ -61,7 +62,7 @@ class Worker:
         return self.learn(phase, self.guest.sql(phase=phase, text=text))
 
     def learn(self, phase: str, reply):
-        self.guest.adopt(reply.saved)
+        self.saved.extend(reply.saved)
         self.echo.learn(phase=phase, output=reply.output, state=reply.state)
         return reply.output
 

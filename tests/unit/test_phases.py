@@ -60,9 +60,10 @@ class Bench:
         self.children: Any = None
         self._zygote = zygote
         self._spawned = 0
+        self.saved: list[Any] = []
         self.guest = Guest(
             spawn=self._spawn,
-            restored=[],
+            restored=lambda: self.saved,
             echo=self.echo,
             stop=self.stop.event,
             log=lambda level, text: self.lines.append((level, text)),
@@ -120,7 +121,7 @@ class Bench:
         cascade = parse_cascade(text, source="c.yaml", folder=self.bundle)
         outcome = run_phase(self.context(cascade, f"p{number}", **changes))
         if isinstance(outcome, Done):
-            self.guest.adopt(outcome.saved)
+            self.saved.extend(outcome.saved)
             self.echo.learn(phase=f"p{number}", output=outcome.output, state=outcome.state)
         return outcome
 

@@ -66,8 +66,8 @@ class Guest:
 
     Args:
         spawn: starts a child whose service is `windlass.guest.service:Service`.
-        restored: what the session had saved before, in order; or a function that gives it, called when a
-            child is started, so that files are fetched only then.
+        restored: gives what the session has saved so far, in order; called when a child is started, so that
+            files are fetched only then.
         echo: the session's echo; the child is sent what changed in it.
         stop: set from any thread when the work must end.
         log: takes (level, text) for each printed line: info for stdout, warning for stderr.
@@ -78,7 +78,7 @@ class Guest:
         self,
         *,
         spawn: Callable[[], Child],
-        restored: Saved | Callable[[], Saved],
+        restored: Callable[[], Saved],
         echo: Echo,
         stop: threading.Event,
         log: Callable[[str, str], None],
@@ -86,7 +86,6 @@ class Guest:
     ) -> None:
         self._spawn = spawn
         self._restored = restored
-        self._adopted: list[SavedObject] = []
         self._echo = echo
         self._stop = stop
         self._log = log
@@ -98,10 +97,6 @@ class Guest:
     def child(self) -> Child | None:
         """The child that runs now, if there is one; for the lease's deadline."""
         return self._child
-
-    def adopt(self, saved: Saved) -> None:
-        """Take note of what a committed phase left: a later child must be able to restore it."""
-        self._adopted.extend(saved)
 
     def sql(
         self,
@@ -283,13 +278,10 @@ class Guest:
     def _ready_child(self, on_output: Callable[[str, bytes], None]) -> Child:
         if self._child is not None and self._child.is_alive:
             return self._child
-        saved = self._restored() if callable(self._restored) else self._restored
+        saved = self._restored()
         self._child = self._spawn()
         self._mark = 0
-        start = {
-            "input": dict(self._echo.input),
-            "saved": [asdict(item) for item in (*saved, *self._adopted)],
-        }
+        start = {"input": dict(self._echo.input), "saved": [asdict(item) for item in saved]}
         self._child.call("start", start, timeout_s=START_S, stop=self._stop, on_output=on_output)
         return self._child
 
