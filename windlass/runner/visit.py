@@ -56,6 +56,8 @@ class Visit:
             return self._failed_row(self._failure("template", error.message, hint=error.hint))
 
     def _is_skipped(self) -> bool:
+        if self.phase.when is None and self.phase.skip_if is None:
+            return False
         names = self._context(attempt=1).names
         if self.phase.when is not None and not self._parts.templates.test(self.phase.when, names):
             return True
@@ -134,9 +136,11 @@ class Visit:
             return self._failed_row(self._failure("files", error.message, hint=error.hint))
 
     def _following(self, outcome: Done) -> str | None:
-        names: dict[str, Json] = dict(self._context(attempt=1).names)
-        names["outputs"] = {**self._position.echo.outputs, self.phase.name: outcome.output}
-        names["output"] = outcome.output
+        names: dict[str, Json] = {}
+        if self.phase.routing is not None:  # only its conditions look; a copy for every phase would add up
+            names = dict(self._context(attempt=1).names)
+            names["outputs"] = {**self._position.echo.outputs, self.phase.name: outcome.output}
+            names["output"] = outcome.output
         return flow.after_done(
             self._parts.cascade,
             self.phase,
