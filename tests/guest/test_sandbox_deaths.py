@@ -11,28 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.guest.sandbox_support import DAEMON, LIMIT_S, SERVICE
 from windlass.clock import boot_s
 from windlass.sandbox import ChildDied, ChildLimits, ChildSpec, Zygote, child
 
-SERVICE = "tests.guest.sandbox_service:Service"
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 10.0
-
-DAEMON = """
-import time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        with open("daemon.tmp", "w") as file:
-            file.write(str(os.getpid()))
-        os.rename("daemon.tmp", "daemon")
-        while True:
-            time.sleep(60)
-    os._exit(0)
-while not os.path.exists("daemon"):
-    time.sleep(0.01)
-result = int(open("daemon").read())
-"""
 
 # A worker of its own: takes a lock, starts a child with a daemon, says who is who, and then computes.
 WORKER = """

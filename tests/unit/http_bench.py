@@ -153,12 +153,9 @@ def context(request: str, *, stop: Stop | None = None, **changes: Any) -> PhaseC
         "echo": Echo(input={"q": "a b", "n": 3}),
         "templates": Templates(environ={}),
         "guest": Tables(),
-        "folder": Path("/"),
-        "search": (),
         "settings": Settings(),
         "stop": stop or Stop(),
         "children": None,
-        "log": lambda level, text: None,
     }
     return PhaseContext(**{**parts, **changes})
 

@@ -94,8 +94,6 @@ class Bench:
             echo=self.echo,
             templates=Templates(environ={}),
             guest=self.guest,
-            folder=self.bundle,
-            search=(),
             settings=Settings(),
             stop=self.stop,
             children=self.children,
@@ -108,7 +106,6 @@ class Bench:
                 log_bytes_max=10_000,
                 output_bytes_max=1 << 20,
             ),
-            log=lambda level, text: self.lines.append((level, text)),
         )
         return replace(context, **changes)
 

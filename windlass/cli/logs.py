@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from windlass.cli.opening import opened_store, snapshot_of
+from windlass.cli.opening import opened_store
 from windlass.cli.report import event_json
 from windlass.cli.show import as_json, printable, seconds
 from windlass.clock import boot_s
@@ -39,7 +39,7 @@ def logs(session_id: str, follow: bool, level: str, output: str) -> None:
     """Print what happened in a session: phases, attempts, and every line its code printed."""
     least = _LEVELS.index(level)
     with opened_store() as store:
-        snapshot_of(store, session_id)  # says so if there is none
+        store.existing(session_id)  # says so if there is none
         for line in _following(store, session_id) if follow else _so_far(store, session_id):
             if line.level not in _LEVELS or _LEVELS.index(line.level) >= least:
                 click.echo(as_json(event_json(line)) if output == "json" else line_text(line))
@@ -103,6 +103,6 @@ def _is_over(store: "Store", session_id: str) -> bool:
     """Has the session an end that may be told?"""
     from windlass.protocol import read_history
 
-    snapshot = snapshot_of(store, session_id)
+    snapshot = store.existing(session_id)
     history = read_history(snapshot.rows)
     return history.end is not None and history.is_settled(snapshot.highest_claim)

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from windlass.cli.exits import BadSetting
-from windlass.errors import NotFound, OperatorError
+from windlass.errors import OperatorError
 
 if TYPE_CHECKING:
     from windlass.config import Settings
-    from windlass.store import Snapshot, Store
+    from windlass.store import Store
 
 
 def read_settings() -> "Settings":
@@ -43,20 +43,6 @@ def opened_store() -> Iterator["Store"]:
 
     with open_store(settings) as store:
         yield store
-
-
-def snapshot_of(store: "Store", session_id: str) -> "Snapshot":
-    """A session with its rows and claims.
-
-    Raises:
-        NotFound: there is no such session.
-    """
-    snapshot = store.snapshot(session_id)
-    if snapshot is None:
-        raise NotFound(
-            f"there is no session {session_id}", hint="windlass sessions list shows those that exist"
-        )
-    return snapshot
 
 
 def _log_to_stderr(level: str) -> None:

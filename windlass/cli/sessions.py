@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from windlass.cli.opening import opened_store, read_settings, snapshot_of
+from windlass.cli.opening import opened_store, read_settings
 from windlass.cli.report import print_report
 from windlass.cli.run import View, drive
 from windlass.cli.show import as_json, print_json, print_table, seconds
@@ -14,7 +14,7 @@ from windlass.records import Status
 
 if TYPE_CHECKING:
     from windlass.records import JsonObject
-    from windlass.store import Page, Store
+    from windlass.store import Page
 
 _FORMATS = click.Choice(["table", "json", "jsonl"])
 
@@ -59,9 +59,11 @@ def list_sessions(status: str | None, cascade_id: str, limit: int, output: str) 
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form.")
 def show(session_id: str, output: str) -> None:
     """Show how a session stands: status, phases, result."""
+    from windlass.runner import report_snapshot
+
     settings = read_settings()
     with opened_store() as store:
-        report = _report(store, session_id)
+        report = report_snapshot(store.existing(session_id))
     if output == "json":
         print_json(report)
         return
@@ -119,18 +121,6 @@ def _print_page(page: "Page") -> None:
     print_table(columns, rows, rows_max=len(rows), whole=["session_id"])
     if page.next_cursor:
         click.echo("(there are more; --limit shows them)", err=True)
-
-
-def _report(store: "Store", session_id: str) -> "JsonObject":
-    from windlass.protocol import read_history
-    from windlass.runner import report_history
-
-    snapshot = snapshot_of(store, session_id)
-    history = read_history(snapshot.rows)
-    worker_id = snapshot.claims[-1].worker_id if snapshot.claims else ""
-    return report_history(
-        snapshot.session, history, highest_claim=snapshot.highest_claim, worker_id=worker_id
-    )
 
 
 def _print_phases(report: "JsonObject") -> None:

@@ -10,7 +10,6 @@ import linecache
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -141,10 +140,3 @@ def changed_state(state: State, mirror: Mirror) -> dict[str, Json]:
     return {
         key: value for key, value in used.items() if key not in mirror.state or mirror.state[key] != value
     }
-
-
-def artifacts_of(folder: str) -> Path:
-    """The folder for artifacts, made if need be."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    return path

@@ -15,7 +15,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -331,8 +331,3 @@ def _reseed() -> None:
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
-
-
-def environ_of(session_id: str, idempotency_key: str) -> Mapping[str, str]:
-    """What a phase's programs are told through the environment."""
-    return {"WINDLASS_SESSION_ID": session_id, "WINDLASS_IDEMPOTENCY_KEY": idempotency_key}

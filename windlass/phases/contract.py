@@ -5,7 +5,7 @@ checkpoint and knows no store; the runner commits what it returns.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,9 +118,7 @@ class PhaseContext:
         attempt: which try of this visit, from 1.
         inline: runs Python of phases that ask for `isolation: inline`.
         deadline_s: when it must be done, on `clock.boot_s`, or None.
-        folder: the unpacked bundle, where the cascade's own files are.
         error: the failure that led here, for handler phases.
-        log: takes (level, text) lines for the session's log.
     """
 
     session_id: str
@@ -131,12 +129,9 @@ class PhaseContext:
     echo: Echo
     templates: Templates
     guest: Guest
-    folder: Path
-    search: tuple[Path, ...]
     settings: Settings
     stop: Stop
     children: ChildSessions
-    log: Callable[[str, str], None]
     inline: InlinePython | None = None
     deadline_s: float | None = None
     error: Failure | None = None

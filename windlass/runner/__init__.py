@@ -6,7 +6,7 @@ from windlass.runner.keeper import Keeper
 from windlass.runner.ledger import Ledger
 from windlass.runner.parts import SessionParts, TimeBudget
 from windlass.runner.replay import Position, base_before, base_for_retry, handled_signals, replay
-from windlass.runner.report import report_history, session_report, status_of
+from windlass.runner.report import report_snapshot, session_report
 from windlass.runner.session import SessionRunner
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "first_phase",
     "handled_signals",
     "replay",
-    "report_history",
+    "report_snapshot",
     "session_report",
-    "status_of",
 ]

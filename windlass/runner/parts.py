@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from windlass.clock import boot_s
 from windlass.config import Settings
@@ -21,15 +20,11 @@ class SessionParts:
     """Everything one running session works with, put together by its worker.
 
     Attributes:
-        folder: the unpacked bundle.
-        search: where names are found beside it.
         is_owner: asks the store if this epoch is still the highest claimed.
     """
 
     session: Session
     cascade: Cascade
-    folder: Path
-    search: tuple[Path, ...]
     settings: Settings
     ledger: Ledger
     journal: Journal

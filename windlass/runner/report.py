@@ -1,8 +1,9 @@
 """A session as people and programs are shown it: one object, the same everywhere."""
 
-from windlass.protocol import History
+from windlass.protocol import History, read_history
 from windlass.records import Json, RowKind, Session, Status
 from windlass.runner.replay import Position, replay
+from windlass.store import Snapshot
 
 
 def session_report(
@@ -52,10 +53,14 @@ def status_of(history: History, highest_claim: int) -> Status:
     return Status.RUNNING
 
 
-def report_history(
-    session: Session, history: History, *, highest_claim: int, worker_id: str
-) -> dict[str, Json]:
-    """`session_report` of a session that somebody else runs or ran."""
-    position = replay(history.rows, session_input=session.input, first="")
-    status = status_of(history, highest_claim)
-    return session_report(session, position, epoch=highest_claim, worker_id=worker_id, status=status)
+def report_snapshot(snapshot: Snapshot) -> dict[str, Json]:
+    """`session_report` of a session that somebody else runs or ran, as its rows and claims have it."""
+    history = read_history(snapshot.rows)
+    position = replay(history.rows, session_input=snapshot.session.input, first="")
+    return session_report(
+        snapshot.session,
+        position,
+        epoch=snapshot.highest_claim,
+        worker_id=snapshot.claims[-1].worker_id if snapshot.claims else "",
+        status=status_of(history, snapshot.highest_claim),
+    )

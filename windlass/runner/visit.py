@@ -177,12 +177,9 @@ class Visit:
             templates=parts.templates,
             guest=parts.guest,
             inline=parts.inline,
-            folder=parts.folder,
-            search=parts.search,
             settings=parts.settings,
             stop=parts.stop,
             children=parts.children,
-            log=parts.journal.printed,
             deadline_s=self._budget.deadline_s(self.phase.timeout_s),
             error=self._position.error,
         )

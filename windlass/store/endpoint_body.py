@@ -139,15 +139,10 @@ def _sized(source: BinaryIO | BufferedIOBase, headers: Any) -> Iterator[bytes]:
     text = headers.get("Content-Length") or "0"
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise BadRequest(HTTPStatus.BAD_REQUEST, "Content-Length is no number")
-    left = int(text)
-    if left > BODY_BYTES_MAX:
+    size = int(text)
+    if size > BODY_BYTES_MAX:
         raise too_large()
-    while left:
-        piece = source.read(min(left, _PIECE_BYTES))
-        if not piece:
-            raise CutShort
-        left -= len(piece)
-        yield piece
+    yield from _exactly(source, size)
 
 
 def _chunked(source: BinaryIO | BufferedIOBase) -> Iterator[bytes]:
@@ -156,21 +151,25 @@ def _chunked(source: BinaryIO | BufferedIOBase) -> Iterator[bytes]:
         line = source.readline(64).split(b";")[0].strip()
         if not re.fullmatch(rb"[0-9a-fA-F]{1,15}", line):
             raise CutShort
-        left = int(line, 16)
-        total += left
+        size = int(line, 16)
+        total += size
         if total > BODY_BYTES_MAX:
             raise too_large()
-        is_last = left == 0
-        while left:
-            piece = source.read(min(left, _PIECE_BYTES))
-            if not piece:
-                raise CutShort
-            left -= len(piece)
-            yield piece
+        yield from _exactly(source, size)
         if source.readline(8) != b"\r\n":
             raise CutShort
-        if is_last:
+        if size == 0:
             return
+
+
+def _exactly(source: BinaryIO | BufferedIOBase, size: int) -> Iterator[bytes]:
+    """The next `size` bytes, in pieces."""
+    while size:
+        piece = source.read(min(size, _PIECE_BYTES))
+        if not piece:
+            raise CutShort
+        size -= len(piece)
+        yield piece
 
 
 def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from windlass.config import Settings
-from windlass.errors import StoreUnavailable
+from windlass.errors import NotFound, StoreUnavailable
 from windlass.records import Checkpoint, Claim, Session
 from windlass.store.address import parse_address
 from windlass.store.artifacts import Artifacts
@@ -93,6 +93,19 @@ class Store:
             return None
         rows = self.checkpoints.read(session_id)
         return Snapshot(session=session, rows=rows, claims=self.claims.read(session_id))
+
+    def existing(self, session_id: str) -> Snapshot:
+        """The snapshot of a session that somebody named.
+
+        Raises:
+            NotFound: there is no such session.
+        """
+        snapshot = self.snapshot(session_id)
+        if snapshot is None:
+            raise NotFound(
+                f"there is no session {session_id}", hint="windlass sessions list shows those that exist"
+            )
+        return snapshot
 
     def read_only(self, sql: str, *, limit_rows: int = 0, limit_s: float = 0.0) -> Answer:
         """Run a query that a person typed, in a way that cannot change anything.

@@ -27,9 +27,6 @@ class GuestMaker:
         cascade: loaded from its unpacked bundle.
         folder: the epoch's own folder; each child gets one of its own below it.
         incoming: where files are put that a child restores its scratch from.
-
-    Attributes:
-        bundle: the folder of the cascade's own files.
     """
 
     def __init__(
@@ -48,7 +45,7 @@ class GuestMaker:
         self._zygote = zygote
         self._session = session
         self._cascade = cascade
-        self.bundle = cascade.folder
+        self._bundle = cascade.folder
         self._folder = folder
         self._incoming = incoming
         self._search = search
@@ -104,7 +101,7 @@ class GuestMaker:
         allowed = [path for path in self._settings.read_paths.split(":") if path]
         options = {
             "folder": str(own),
-            "bundle": str(self.bundle),
+            "bundle": str(self._bundle),
             "search": [str(path) for path in self._search],
             "artifacts": str(self.artifacts),
             "readable": [str(self._incoming), *self._session.grants, *self._rendered(access.read), *allowed],
@@ -113,7 +110,7 @@ class GuestMaker:
             "output_bytes_max": self._output_bytes_max,
         }
         spec = ChildSpec(
-            folder=self.bundle,
+            folder=self._bundle,
             environ=self._environ(own),
             limits=self._limits,
             options=options,

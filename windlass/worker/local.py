@@ -23,7 +23,7 @@ from typing import Self
 
 from windlass.clock import boot_s, now
 from windlass.config import Settings
-from windlass.errors import AuthorError, Interrupted, NotFound, OperatorError, StoreUnavailable
+from windlass.errors import AuthorError, Interrupted, OperatorError, StoreUnavailable
 from windlass.model import Bundle, Cascade, load_cascade, make_bundle, unpack_bundle
 from windlass.phases import Stop
 from windlass.protocol import read_history
@@ -31,10 +31,10 @@ from windlass.records import Json, LogLine, Session, Status
 from windlass.runner import (
     Position,
     SessionRunner,
-    report_history,
+    report_snapshot,
     session_report,
 )
-from windlass.store import Snapshot, Store
+from windlass.store import Store
 from windlass.worker.adoption import Adopter, Busy
 from windlass.worker.footing import Footing
 from windlass.worker.ids import new_session_id
@@ -180,37 +180,26 @@ class LocalWorker:
         Raises:
             NotFound: no such session.
         """
-        if self._report(session_id)["status"] in OVER:
-            return self._report(session_id)
+        report = self._report(session_id)
+        if report["status"] in OVER:
+            return report
         self._store.signals.send(session_id, name=CANCEL, sent_by=requested_by)
         try:
             return self.run(session_id)
         except Busy:
             give_up_at = boot_s() + CANCEL_WAIT_S
-            while self._report(session_id)["status"] not in OVER and boot_s() < give_up_at:
+            while report["status"] not in OVER and boot_s() < give_up_at:
                 self.stop.event.wait(CANCEL_LOOK_S)
                 self.stop.check()
-            return self._report(session_id)
+                report = self._report(session_id)
+            return report
 
     def _report(self, session_id: str) -> dict[str, Json]:
         """How a session stands, whoever runs it."""
-        snapshot = self._snapshot(session_id)
-        owner = snapshot.claims[-1].worker_id if snapshot.claims else ""
-        history = read_history(snapshot.rows)
-        return report_history(
-            snapshot.session, history, highest_claim=snapshot.highest_claim, worker_id=owner
-        )
-
-    def _snapshot(self, session_id: str) -> Snapshot:
-        snapshot = self._store.snapshot(session_id)
-        if snapshot is None:
-            raise NotFound(
-                f"there is no session {session_id}", hint="windlass sessions list shows those that exist"
-            )
-        return snapshot
+        return report_snapshot(self._store.existing(session_id))
 
     def _run(self, session_id: str, *, stop: Stop, restart_at: str = "") -> tuple[Session, Position, int]:
-        snapshot = self._snapshot(session_id)
+        snapshot = self._store.existing(session_id)
         cascade = self._unpacked(snapshot.session)
         adoption = self._adopter.adopt(snapshot, restart_at=restart_at)
         if adoption is None:

@@ -87,8 +87,6 @@ class PartsMaker:
         parts = SessionParts(
             session=session,
             cascade=cascade,
-            folder=maker.bundle,
-            search=cascade.search,
             settings=self._settings,
             ledger=ledger,
             journal=journal,
